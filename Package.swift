@@ -1,0 +1,54 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let settings: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+]
+
+let package = Package(
+    name: "TransferQ",
+    platforms: [.macOS(.v15)],
+    products: [
+        .library(name: "TransferQ", targets: ["TransferQ"]),
+        .library(name: "TransferQTheory", targets: ["TransferQTheory"]),
+        .library(name: "TransferQLlama", targets: ["TransferQLlama"]),
+        .executable(name: "transferq", targets: ["TransferQCLI"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+    ],
+    targets: [
+        // The method: policies, rewards, values, tilting, the decoding loop. Depends on nothing.
+        .target(name: "TransferQ", swiftSettings: settings),
+        // Problems small enough to solve exactly: the oracle of the tests.
+        .target(name: "TransferQTheory", dependencies: ["TransferQ"], swiftSettings: settings),
+        // The installed llama.h.
+        .systemLibrary(name: "CLlama", pkgConfig: "llama", providers: [.brew(["llama.cpp"])]),
+        // GGUF models in this process.
+        .target(
+            name: "TransferQLlama",
+            dependencies: ["TransferQ", "CLlama", .product(name: "Crypto", package: "swift-crypto")],
+            swiftSettings: settings),
+        // The command line, `transferq`.
+        .executableTarget(
+            name: "TransferQCLI",
+            dependencies: [
+                "TransferQ", "TransferQLlama",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: settings),
+        .testTarget(
+            name: "TransferQTests", dependencies: ["TransferQ", "TransferQTheory"], swiftSettings: settings),
+        .testTarget(
+            name: "TransferQLlamaTests", dependencies: ["TransferQLlama", "TransferQ", "CLlama"],
+            swiftSettings: settings),
+        .testTarget(
+            name: "TransferQCLITests",
+            dependencies: ["TransferQCLI", "TransferQLlama", "CLlama"],
+            swiftSettings: settings),
+    ],
+    swiftLanguageModes: [.v6]
+)

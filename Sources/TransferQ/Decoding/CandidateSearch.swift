@@ -1,0 +1,11 @@
+/// Decides which candidates of a step get a value.
+///
+/// All do, here: the plain algorithm, and the yardstick for every faster search.
+struct CandidateSearch {
+    let estimator: any ValueEstimator
+
+    /// A value for each candidate, in order.
+    func values(for candidates: [Candidate], in state: DecodingState) async throws -> ValueEstimates {
+        try await estimator.estimates(for: candidates.map(\.token), in: state)
+    }
+}

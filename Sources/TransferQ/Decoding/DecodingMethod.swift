@@ -1,0 +1,122 @@
+/// A named way to decide the next token or tokens, with parameters of its own that are valid once it exists.
+///
+/// A method is a value: it holds parameters, never state. To add one, write it in a file of its own and put its type
+/// into ``DecodingMethods/table``.
+public protocol DecodingMethod: Sendable {
+    /// The name on the command line, e.g. `transfer-q`.
+    static var name: String { get }
+    /// One line of help.
+    static var summary: String { get }
+
+    /// Takes and checks the parameters that the method knows.
+    init(from parameters: inout ParameterReader) throws
+
+    /// Checks what only the task can tell: a missing reward, a k above the vocabulary.
+    func validate(for task: DecodingTask) throws
+
+    /// What one step asks of the policy that rolls out; lets a caller size the model's context.
+    func demand(maximumLength: Int) -> RolloutDemand
+
+    /// Chooses what follows `state.response`. `remainingLength` is at least 1.
+    func decide(_ state: DecodingState) async throws -> Decision
+}
+
+/// The most that one step rolls out at the same time.
+public struct RolloutDemand: Hashable, Sendable {
+    public var sequences: Int
+    /// Tokens kept for each sequence beyond the response.
+    public var tokensPerSequence: Int
+
+    public static let none = RolloutDemand(sequences: 0, tokensPerSequence: 0)
+
+    public init(sequences: Int, tokensPerSequence: Int) {
+        self.sequences = sequences
+        self.tokensPerSequence = tokensPerSequence
+    }
+}
+
+/// A rollout with the reward of the whole text it leads to.
+public struct ScoredRollout: Hashable, Sendable {
+    public var rollout: Rollout
+    public var reward: Double
+}
+
+/// A candidate as the method judged it.
+public struct ScoredCandidate: Sendable {
+    public var token: Token
+    /// log π_sft(z | s), nats.
+    public var logProbability: Double
+    /// Q̂(s, z), in units of reward; nil for a method without values.
+    public var value: Double?
+    /// What the choice compares; see ``TiltedDistribution/scores``.
+    public var score: Double
+    /// Probability that the method gave it; sums to one over a decision unless the list was cut for display.
+    public var probability: Double
+    public var rollouts: [ScoredRollout]
+}
+
+/// What a method chose, and why.
+public struct Decision: Sendable {
+    /// One token or more; an end token only as the last.
+    public var tokens: [Token]
+    /// The candidates looked at, most likely under the tilted policy first.
+    public var candidates: [ScoredCandidate]
+    /// KL(the distribution that the choice was drawn from ‖ π_sft) at this state, nats. A choice by argmax counts as
+    /// the point mass it is: −log π_sft(token). Nil when the method has no closed form for it.
+    public var kl: Double?
+    /// Whether `kl` is an upper bound rather than the divergence itself.
+    public var klIsBound = false
+    public var usage: Usage
+}
+
+/// The table of methods: the only list of them.
+public enum DecodingMethods {
+    public static let table: [any DecodingMethod.Type] = [
+        GreedyDecoding.self,
+        SampledDecoding.self,
+        BestOfN.self,
+        TransferQDirect.self,
+    ]
+
+    /// Builds a method from its name and the parameters given; the others take their defaults.
+    ///
+    ///     let method = try DecodingMethods.make("transfer-q", ["k": 10, "alpha": 0.5])
+    ///
+    /// - Throws: ``TransferQError`` for an unknown method or parameter, or a value outside its range.
+    public static func make(_ name: String, _ values: [String: ParameterValue] = [:]) throws -> ConfiguredMethod {
+        guard let type = table.first(where: { $0.name == name }) else {
+            throw TransferQError.unknownMethod(name: name, known: table.map { $0.name })
+        }
+        var reader = ParameterReader(values: values)
+        let method = try type.init(from: &reader)
+        try reader.finish(method: name)
+        return ConfiguredMethod(name: name, method: method, parameters: reader.parameters)
+    }
+
+    /// Builds several methods from one set of parameters: each takes those that it knows.
+    ///
+    /// - Throws: ``TransferQError``, also for a parameter that none of them knows.
+    public static func make(
+        _ names: [String], sharing values: [String: ParameterValue]
+    ) throws -> [ConfiguredMethod] {
+        var unused = Set(values.keys)
+        let methods = try names.map { name in
+            let known = try make(name).parameters.map(\.name)
+            unused.subtract(known)
+            return try make(name, values.filter { known.contains($0.key) })
+        }
+        if let stranger = unused.sorted().first {
+            let known = Set(methods.flatMap { $0.parameters.map(\.name) }).sorted()
+            throw TransferQError.unknownParameter(
+                method: names.joined(separator: ", "), name: stranger, known: known)
+        }
+        return methods
+    }
+}
+
+/// A method with a record of every parameter it runs with.
+public struct ConfiguredMethod: Sendable {
+    public let name: String
+    public let method: any DecodingMethod
+    public let parameters: [Parameter]
+}

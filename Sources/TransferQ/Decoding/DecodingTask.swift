@@ -1,0 +1,75 @@
+/// What is to be decoded: the three things that the methods combine, and the limits of the answer.
+public struct DecodingTask: Sendable {
+    /// π_sft, the policy that is steered and that KL is measured to.
+    public let reference: any Policy
+    /// ρ_BL, the policy that rolls candidates out; the reference itself when none was given.
+    public let baseline: any Policy
+    /// r, the target reward.
+    public let reward: (any RewardModel)?
+    /// What the reward sees before the response.
+    public let conversation: [Message]
+    /// T, the longest answer in tokens.
+    public let maximumLength: Int
+    public let seed: UInt64
+
+    /// - Throws: ``TransferQError`` when the length is below 1 or the vocabularies differ.
+    public init(
+        reference: any Policy, baseline: (any Policy)? = nil, reward: (any RewardModel)? = nil,
+        conversation: [Message] = [], maximumLength: Int, seed: UInt64 = 0
+    ) throws {
+        guard maximumLength >= 1 else {
+            throw TransferQError.invalidParameter(
+                name: "max-tokens", value: "\(maximumLength)", requirement: "at least 1")
+        }
+        let baseline = baseline ?? reference
+        guard reference.vocabulary.fingerprint == baseline.vocabulary.fingerprint else {
+            throw TransferQError.vocabulariesDiffer(
+                reference: "\(reference.vocabulary.size) tokens", baseline: "\(baseline.vocabulary.size) tokens")
+        }
+        self.reference = reference
+        self.baseline = baseline
+        self.reward = reward
+        self.conversation = conversation
+        self.maximumLength = min(
+            maximumLength, reference.maximumResponseLength, baseline.maximumResponseLength)
+        self.seed = seed
+    }
+
+    var vocabulary: any Vocabulary { reference.vocabulary }
+
+    func requireReward(for method: String) throws -> any RewardModel {
+        guard let reward else { throw TransferQError.missingReward(method: method) }
+        return reward
+    }
+}
+
+/// Where a generation stands: s_t.
+public struct DecodingState: Sendable {
+    public let task: DecodingTask
+    /// y_<t; holds no end token.
+    public var response: [Token]
+    /// t, counted in decisions from 0.
+    public var step: Int
+
+    public init(task: DecodingTask, response: [Token] = [], step: Int = 0) {
+        self.task = task
+        self.response = response
+        self.step = step
+    }
+
+    /// Tokens that the answer may still take.
+    public var remainingLength: Int { task.maximumLength - response.count }
+
+    public func noise(_ purpose: Noise.Purpose) -> Noise {
+        Noise(seed: task.seed).derived(purpose).derived(step)
+    }
+
+    /// What a reward sees when `tokens` follow the response.
+    func completion(adding tokens: [Token], hiddenState: [Float]? = nil) -> Completion {
+        let all = response + tokens
+        let vocabulary = task.vocabulary
+        return Completion(
+            conversation: task.conversation, text: vocabulary.text(of: all), tokens: all,
+            isFinished: all.last.map(vocabulary.isEnd) ?? false, hiddenState: hiddenState)
+    }
+}

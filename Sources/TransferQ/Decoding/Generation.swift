@@ -1,0 +1,109 @@
+/// The decoding loop, as a sequence that is pulled: each `next()` runs one step.
+///
+///     let method = try DecodingMethods.make("transfer-q", ["alpha": 0.5])
+///     for try await event in try Generation(task: task, method: method.method) {
+///         switch event {
+///         case .step(let step): print(step.text, terminator: "")
+///         case .finished(let summary): print("\nreward", summary.reward ?? .nan)
+///         }
+///     }
+///
+/// Cancelling the task that pulls ends the sequence with `CancellationError` within a token's time; the iterator's
+/// ``AsyncIterator/summary(_:)`` still tells what there is.
+public struct Generation: AsyncSequence, Sendable {
+    public typealias Element = GenerationEvent
+
+    let task: DecodingTask
+    let method: any DecodingMethod
+
+    /// - Throws: ``TransferQError`` when the method cannot work on this task.
+    public init(task: DecodingTask, method: any DecodingMethod) throws {
+        try method.validate(for: task)
+        self.task = task
+        self.method = method
+    }
+
+    public func makeAsyncIterator() -> AsyncIterator {
+        AsyncIterator(state: DecodingState(task: task), method: method)
+    }
+
+    public struct AsyncIterator: AsyncIteratorProtocol {
+        private var state: DecodingState
+        private let method: any DecodingMethod
+        private var stream = TextStream()
+        private var text = ""
+        private var kl: Double? = 0
+        private var klIsBound = false
+        private var usage = Usage()
+        private var finishReason: FinishReason?
+        private var isDone = false
+        private let clock = ContinuousClock()
+        private var start: ContinuousClock.Instant?
+
+        init(state: DecodingState, method: any DecodingMethod) {
+            self.state = state
+            self.method = method
+            usage.promptTokens = state.task.promptTokens
+        }
+
+        public mutating func next() async throws -> GenerationEvent? {
+            if isDone { return nil }
+            let start = start ?? clock.now
+            self.start = start
+            try Task.checkCancellation()
+            if let finishReason {
+                isDone = true
+                return .finished(try await summary(finishReason))
+            }
+            let decision = try await method.decide(state)
+            let step = take(decision)
+            usage.seconds = (clock.now - start) / .seconds(1)
+            return .step(step)
+        }
+
+        /// What the generation came to so far. Scores the text with the task's reward, if it has one.
+        public func summary(_ finishReason: FinishReason) async throws -> GenerationSummary {
+            var usage = usage
+            var reward: Double?
+            if let model = state.task.reward {
+                let completion = state.completion(adding: [])
+                var finished = completion
+                finished.isFinished = finishReason == .stop
+                reward = try await model.checkedRewards(for: [finished])[0]
+                usage.rewardCalls += 1
+                usage.scoredTokens += completion.tokens.count
+            }
+            return GenerationSummary(
+                response: text, tokens: state.response, finishReason: finishReason, reward: reward, kl: kl,
+                klIsBound: klIsBound, usage: usage)
+        }
+
+        private mutating func take(_ decision: Decision) -> DecodingStep {
+            let vocabulary = state.task.vocabulary
+            var added = ""
+            for token in decision.tokens {
+                if vocabulary.isEnd(token) {
+                    finishReason = .stop
+                } else {
+                    state.response.append(token)
+                    added += stream.append(vocabulary.bytes(of: token))
+                }
+            }
+            if finishReason == nil, state.remainingLength <= 0 { finishReason = .length }
+            text += added
+            if let sum = kl, let part = decision.kl { kl = sum + part } else { kl = nil }
+            klIsBound = klIsBound || decision.klIsBound
+            usage += decision.usage
+            usage.completionTokens += decision.tokens.count
+            defer { state.step += 1 }
+            return DecodingStep(index: state.step, text: added, decision: decision, cumulativeKL: kl)
+        }
+    }
+}
+
+extension DecodingTask {
+    /// Tokens of the prompts, each policy counted once.
+    var promptTokens: Int {
+        reference.promptLength + (reference === baseline ? 0 : baseline.promptLength)
+    }
+}

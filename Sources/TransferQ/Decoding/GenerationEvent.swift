@@ -1,0 +1,31 @@
+/// What a ``Generation`` yields: steps, then one summary.
+public enum GenerationEvent: Sendable {
+    case step(DecodingStep)
+    case finished(GenerationSummary)
+}
+
+/// One decision of the loop.
+public struct DecodingStep: Sendable {
+    /// t, from 0.
+    public let index: Int
+    /// Text that the step completed; whole characters, possibly none.
+    public let text: String
+    public let decision: Decision
+    /// Σ KL over the steps so far, nats; nil when a step had none.
+    public let cumulativeKL: Double?
+}
+
+/// What a generation came to.
+public struct GenerationSummary: Sendable {
+    public let response: String
+    /// The response without its end token.
+    public let tokens: [Token]
+    public let finishReason: FinishReason
+    /// The target reward of the response; nil without a reward.
+    public let reward: Double?
+    /// Σ_t KL(π_alg ‖ π_sft) along the response, nats: an unbiased estimate of KL(ρ_alg ‖ ρ_sft) (theory.md
+    /// section 8), or an upper bound of it when `klIsBound`; nil when the method has neither.
+    public let kl: Double?
+    public let klIsBound: Bool
+    public let usage: Usage
+}

@@ -1,0 +1,126 @@
+/// A parameter's value as it comes from a command line, a request or a literal.
+public enum ParameterValue: Hashable, Sendable, CustomStringConvertible {
+    case integer(Int)
+    case number(Double)
+    case text(String)
+
+    public var description: String {
+        switch self {
+        case .integer(let value): "\(value)"
+        case .number(let value): "\(value)"
+        case .text(let value): value
+        }
+    }
+}
+
+extension ParameterValue: ExpressibleByIntegerLiteral, ExpressibleByFloatLiteral, ExpressibleByStringLiteral {
+    public init(integerLiteral value: Int) { self = .integer(value) }
+    public init(floatLiteral value: Double) { self = .number(value) }
+    public init(stringLiteral value: String) { self = .text(value) }
+}
+
+extension ParameterValue: Encodable {
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        switch self {
+        case .integer(let value): try container.encode(value)
+        case .number(let value): try container.encode(value)
+        case .text(let value): try container.encode(value)
+        }
+    }
+}
+
+/// A parameter that a method takes, with the value it runs with.
+public struct Parameter: Sendable {
+    public let name: String
+    /// Nil when it is off.
+    public let value: ParameterValue?
+    /// Completes "NAME must be …".
+    public let requirement: String
+    /// One line of help.
+    public let summary: String
+}
+
+/// Hands a method its parameters, checks each against its range once, and remembers them for help and output.
+public struct ParameterReader: Sendable {
+    private let values: [String: ParameterValue]
+    public private(set) var parameters: [Parameter] = []
+
+    public init(values: [String: ParameterValue]) {
+        self.values = values
+    }
+
+    /// Whether the caller gave the parameter.
+    public func isGiven(_ name: String) -> Bool { values[name] != nil }
+
+    public mutating func integer(
+        _ name: String, default standard: Int, in range: PartialRangeFrom<Int>, _ summary: String
+    ) throws -> Int {
+        try optionalInteger(name, default: standard, in: range, summary) ?? standard
+    }
+
+    public mutating func optionalInteger(
+        _ name: String, default standard: Int? = nil, in range: PartialRangeFrom<Int>, _ summary: String
+    ) throws -> Int? {
+        let requirement = "a whole number of at least \(range.lowerBound)"
+        var result = standard
+        if let given = values[name] {
+            guard case .integer(let value) = given, range.contains(value) else {
+                throw invalid(name, given, requirement)
+            }
+            result = value
+        }
+        record(name, result.map { .integer($0) }, requirement, summary)
+        return result
+    }
+
+    public mutating func number(
+        _ name: String, default standard: Double, _ requirement: String, _ summary: String,
+        where accepts: (Double) -> Bool
+    ) throws -> Double {
+        var result = standard
+        if let given = values[name] {
+            let value: Double? =
+                switch given {
+                case .number(let value): value
+                case .integer(let value): Double(value)
+                case .text: nil
+                }
+            guard let value, value.isFinite, accepts(value) else { throw invalid(name, given, requirement) }
+            result = value
+        }
+        record(name, .number(result), requirement, summary)
+        return result
+    }
+
+    public mutating func choice<Value: RawRepresentable & CaseIterable>(
+        _ name: String, default standard: Value, _ summary: String
+    ) throws -> Value where Value.RawValue == String {
+        let requirement = "one of " + Value.allCases.map(\.rawValue).joined(separator: ", ")
+        var result = standard
+        if let given = values[name] {
+            guard let value = Value(rawValue: given.description) else { throw invalid(name, given, requirement) }
+            result = value
+        }
+        record(name, .text(result.rawValue), requirement, summary)
+        return result
+    }
+
+    /// Refuses parameters that the method did not take.
+    func finish(method: String) throws {
+        let known = parameters.map(\.name)
+        if let stranger = values.keys.sorted().first(where: { !known.contains($0) }) {
+            throw TransferQError.unknownParameter(method: method, name: stranger, known: known)
+        }
+    }
+
+    private mutating func record(
+        _ name: String, _ value: ParameterValue?, _ requirement: String, _ summary: String
+    ) {
+        parameters.append(Parameter(name: name, value: value, requirement: requirement, summary: summary))
+    }
+
+    private func invalid(_ name: String, _ value: ParameterValue, _ requirement: String) -> TransferQError {
+        .invalidParameter(name: name, value: value.description, requirement: requirement)
+    }
+}

@@ -1,0 +1,128 @@
+import Foundation
+
+/// Which of the task's policies a plain method decodes from.
+enum PolicyRole: String, CaseIterable, Sendable {
+    case reference, baseline
+
+    init(from parameters: inout ParameterReader) throws {
+        self = try parameters.choice("policy", default: .reference, "the policy to decode from")
+    }
+
+    func policy(of task: DecodingTask) -> any Policy {
+        self == .reference ? task.reference : task.baseline
+    }
+}
+
+/// The most likely token at every step.
+public struct GreedyDecoding: DecodingMethod {
+    public static let name = "greedy"
+    public static let summary = "plain decoding: the most likely token at every step"
+
+    let role: PolicyRole
+
+    public init(from parameters: inout ParameterReader) throws {
+        role = try PolicyRole(from: &parameters)
+    }
+
+    public func validate(for task: DecodingTask) throws {}
+
+    public func demand(maximumLength: Int) -> RolloutDemand { .none }
+
+    public func decide(_ state: DecodingState) async throws -> Decision {
+        try await decidePlain(state, role: role, sampling: .greedy)
+    }
+}
+
+/// A draw from the policy at every step, optionally reshaped by temperature and filters.
+public struct SampledDecoding: DecodingMethod {
+    public static let name = "sample"
+    public static let summary = "plain decoding: a draw from the policy at every step"
+
+    let role: PolicyRole
+    let sampling: Sampling
+
+    public init(from parameters: inout ParameterReader) throws {
+        role = try PolicyRole(from: &parameters)
+        sampling = try Sampling(from: &parameters)
+    }
+
+    public func validate(for task: DecodingTask) throws {}
+
+    public func demand(maximumLength: Int) -> RolloutDemand { .none }
+
+    public func decide(_ state: DecodingState) async throws -> Decision {
+        try await decidePlain(state, role: role, sampling: sampling)
+    }
+}
+
+extension Sampling {
+    init(from parameters: inout ParameterReader) throws {
+        let temperature = try parameters.number(
+            "temperature", default: 1, "0 or a finite number of at least 0.001", "0 is greedy, 1 the policy itself"
+        ) { $0 == 0 || $0 >= 1e-3 }
+        let topK = try parameters.optionalInteger("top-k", in: 1..., "keep the k most likely tokens")
+        let topP = try parameters.number(
+            "top-p", default: 1, "above 0 and at most 1", "keep the fewest tokens that hold this much probability"
+        ) { $0 > 0 && $0 <= 1 }
+        let minP = try parameters.number(
+            "min-p", default: 0, "between 0 and 1", "keep tokens at least this fraction as likely as the first"
+        ) { $0 >= 0 && $0 <= 1 }
+        try self.init(temperature: temperature, topK: topK, topP: topP, minP: minP)
+    }
+}
+
+/// How many candidates a plain method shows in its trace.
+private let shownCandidates = 10
+
+/// One step of plain decoding.
+private func decidePlain(
+    _ state: DecodingState, role: PolicyRole, sampling: Sampling
+) async throws -> Decision {
+    let policy = role.policy(of: state.task)
+    let size = state.task.vocabulary.size
+    let isPolicyItself = sampling == .ancestral && role == .reference
+    // The whole vocabulary is sorted only when the sampling reshapes it: the policy itself is sampled where its
+    // logits are, and its divergence from itself is zero.
+    let needed = sampling.isGreedy || isPolicyItself ? shownCandidates : sampling.topK ?? size
+    let candidates = try await policy.candidates(after: state.response, count: min(needed, size))
+    guard let first = candidates.first, !first.logProbability.isNaN else {
+        throw TransferQError.policyNotNumeric(step: state.step)
+    }
+
+    var distribution: [Candidate]
+    let token: Token
+    if isPolicyItself {
+        let request = RolloutRequest(
+            response: state.response, prefixes: [[]], count: 1, maximumLength: 1, sampling: sampling,
+            noise: state.noise(.choice))
+        let draw = try await policy.rollouts(request)[0][0]
+        token = draw.tokens[0]
+        distribution = candidates
+        if !candidates.contains(where: { $0.token == token }) {
+            distribution.append(Candidate(token: token, logProbability: draw.logProbability))
+        }
+    } else {
+        distribution = sampling.distribution(over: candidates)
+        let uniform = state.noise(.choice).uniform
+        guard let index = Sampling.draw(from: distribution, uniform: uniform) else {
+            throw TransferQError.policyNotNumeric(step: state.step)
+        }
+        token = distribution[index].token
+    }
+
+    let logReference =
+        switch role {
+        case .reference where isPolicyItself: distribution.map(\.logProbability)
+        case .reference: candidates.prefix(distribution.count).map(\.logProbability)
+        case .baseline:
+            try await state.task.reference.logProbabilities(of: distribution.map(\.token), after: state.response)
+        }
+    let scored = zip(distribution, logReference).map { candidate, logReference in
+        ScoredCandidate(
+            token: candidate.token, logProbability: logReference, value: nil, score: candidate.logProbability,
+            probability: exp(candidate.logProbability), rollouts: [])
+    }
+    let kl = isPolicyItself ? 0 : LogSpace.klDivergence(distribution.map(\.logProbability), from: logReference)
+    let shown = scored.prefix(shownCandidates) + scored.dropFirst(shownCandidates).filter { $0.token == token }
+    return Decision(tokens: [token], candidates: Array(shown), kl: kl, usage: Usage())
+}

@@ -1,0 +1,26 @@
+/// What an answer cost.
+public struct Usage: Codable, Hashable, Sendable {
+    /// Tokens of the reference's prompt and, when it is another policy, the baseline's.
+    public var promptTokens = 0
+    /// Tokens of the answer, its end token included.
+    public var completionTokens = 0
+    /// Tokens that rollouts generated and the answer does not contain.
+    public var rolloutTokens = 0
+    /// Response tokens in the texts that the reward read.
+    public var scoredTokens = 0
+    /// Texts that the reward read.
+    public var rewardCalls = 0
+    /// Wall-clock seconds from the first step.
+    public var seconds = 0.0
+
+    public init() {}
+
+    public static func += (total: inout Usage, part: Usage) {
+        total.promptTokens += part.promptTokens
+        total.completionTokens += part.completionTokens
+        total.rolloutTokens += part.rolloutTokens
+        total.scoredTokens += part.scoredTokens
+        total.rewardCalls += part.rewardCalls
+        total.seconds += part.seconds
+    }
+}

@@ -1,0 +1,29 @@
+/// π(· | prompt, response so far): a language model bound to one prompt.
+///
+/// The decoder sees response tokens only; prompts, templates, adapters and caches are the policy's own business. The
+/// reference and the baseline are two policies, or one policy in both roles. A policy keeps what it computed for the
+/// response it saw last, so asking about a growing response costs one token a step; asking about another response is
+/// correct, but slower.
+public protocol Policy: AnyObject, Sendable {
+    var vocabulary: any Vocabulary { get }
+
+    /// The longest response the policy can continue to, in tokens.
+    var maximumResponseLength: Int { get }
+
+    /// Tokens of the prompt.
+    var promptLength: Int { get }
+
+    /// The `count` most likely next tokens, most likely first (equal ones by token id).
+    ///
+    /// - Parameters:
+    ///   - response: the response so far, with no end token in it.
+    ///   - count: 1 ... vocabulary size.
+    /// - Throws: `CancellationError`, or the policy's own error.
+    func candidates(after response: [Token], count: Int) async throws -> [Candidate]
+
+    /// log π(token | prompt, response) in nats, for each of `tokens` as the next token.
+    func logProbabilities(of tokens: [Token], after response: [Token]) async throws -> [Double]
+
+    /// Continuations of every prefix, in the order of the request: result[prefix][rollout].
+    func rollouts(_ request: RolloutRequest) async throws -> [[Rollout]]
+}

@@ -1,0 +1,30 @@
+import Foundation
+
+/// Sums and normalisations of log-weights, in nats. The only place where the project exponentiates to normalise.
+public enum LogSpace {
+    /// log Σ exp(values). Returns −∞ for an empty collection or one that holds only −∞.
+    public static func logSumExp(_ values: some Collection<Double>) -> Double {
+        guard let top = values.max(), top > -.infinity else { return -.infinity }
+        var sum = 0.0
+        for value in values { sum += exp(value - top) }
+        return top + log(sum)
+    }
+
+    /// values − logSumExp(values): log-probabilities of the distribution proportional to exp(values).
+    public static func logSoftmax(_ values: [Double]) -> [Double] {
+        let normaliser = logSumExp(values)
+        return values.map { $0 - normaliser }
+    }
+
+    /// KL(p ‖ q) = Σ p·(log p − log q) in nats, where p = exp(`logP`).
+    ///
+    /// Terms with p = 0 count zero. `logQ` need not sum to one over the given support (it is a full distribution
+    /// seen on p's support), so the result is the exact divergence of a truncated p from the whole q.
+    public static func klDivergence(_ logP: [Double], from logQ: [Double]) -> Double {
+        precondition(logP.count == logQ.count, "both distributions need the same support")
+        var sum = 0.0
+        for (p, q) in zip(logP, logQ) where p > -.infinity { sum += exp(p) * (p - q) }
+        // Rounding can leave a divergence of zero a few ulps below zero.
+        return max(0, sum)
+    }
+}

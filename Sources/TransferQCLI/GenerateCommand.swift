@@ -1,0 +1,83 @@
+import ArgumentParser
+import Foundation
+import TransferQ
+import TransferQLlama
+
+struct GenerateCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "generate",
+        abstract: "Answer a prompt, steered by a reward.",
+        discussion: """
+            The answer streams to standard output; a line of figures follows on standard error. Ctrl-C stops it, \
+            keeps what there is and exits with 130.
+
+              transferq generate "How do I make tea?" --reward length:30 --alpha 0.1
+              transferq generate --file prompt.txt --method greedy
+              transferq generate "Say hello." --baseline-system "You are a pirate." \\
+                --reward keywords:ahoy,matey --show-candidates
+            """)
+
+    @OptionGroup(title: "Models") var models: ModelOptions
+    @OptionGroup(title: "Prompt") var prompt: PromptOptions
+    @OptionGroup(title: "Answer") var answer: AnswerOptions
+
+    @Option(help: "How to decode: \(DecodingMethods.table.map { $0.name }.joined(separator: ", ")) (default: transfer-q with a reward, sample without).")
+    var method: String?
+
+    @OptionGroup(title: "Method parameters (see: transferq methods)") var parameters: MethodOptions
+
+    @Option(help: "text, or one JSON object.")
+    var format: OutputFormat = .text
+
+    @Option(help: "Write one JSON line a step to this file: candidates, values, rollouts, the choice, KL.")
+    var trace: String?
+
+    @Flag(help: "Draw the candidates of every step on standard error; the answer comes at the end.")
+    var showCandidates = false
+
+    func run() async throws {
+        let configured = try DecodingMethods.make(
+            method ?? (answer.reward.isEmpty ? SampledDecoding.name : TransferQDirect.name), parameters.values)
+        let trace = try trace.map(LineFile.init)
+        let (summary, session) = try await Interruption.cancellable {
+            let session = try await Session.open(
+                models: models, prompt: prompt, answer: answer, methods: [configured])
+            if configured.name == TransferQDirect.name, session.baseline == nil {
+                Console.say(
+                    "no baseline given: the reference rolls out for itself, which is controlled decoding; "
+                        + "see --baseline, --baseline-lora, --baseline-system")
+            }
+            let view = CandidateView(vocabulary: session.model.vocabulary)
+            let streams = format == .text && !showCandidates
+            let summary = try await session.run(configured) { step in
+                if streams { Console.print(step.text, terminator: "") }
+                if showCandidates { Console.draw(view.lines(step)) }
+                try trace?.append(JSON.line(TraceLine(step, vocabulary: session.model.vocabulary)))
+            }
+            return (summary, session)
+        }
+        switch format {
+        case .text:
+            Console.print(showCandidates ? summary.response : "")
+            Console.draw(Summary.line(summary, method: configured.name))
+        case .json:
+            Console.print(try JSON.pretty(AnswerReport(summary, method: configured, session: session)))
+        }
+        if summary.finishReason == .cancelled { throw CancellationError() }
+    }
+}
+
+/// The figures of an answer in one line.
+enum Summary {
+    static func line(_ summary: GenerationSummary, method: String) -> String {
+        let usage = summary.usage
+        var parts = [method]
+        if let reward = summary.reward { parts.append(String(format: "reward %.3f", reward)) }
+        if let kl = summary.kl { parts.append("KL \(summary.klIsBound ? "≤ " : "")" + String(format: "%.2f nats", kl)) }
+        parts.append("\(usage.completionTokens) tokens (\(usage.rolloutTokens) in rollouts)")
+        parts.append("\(usage.rewardCalls) rewards")
+        parts.append(String(format: "%.1f s", usage.seconds))
+        parts.append(summary.finishReason.rawValue)
+        return parts.joined(separator: " · ")
+    }
+}

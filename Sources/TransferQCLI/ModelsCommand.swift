@@ -1,0 +1,188 @@
+public import ArgumentParser
+import Foundation
+import TransferQ
+public import TransferQLlama
+
+struct ModelsCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "models", abstract: "List, get, inspect and requantise model files.",
+        subcommands: [List.self, Pull.self, Info.self, Optimize.self, MeasureCommand.self, Verify.self])
+
+    struct List: ParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "List known models and the files in the cache.")
+
+        func run() throws {
+            let store = ModelFiles.store
+            for model in KnownModel.all {
+                let isThere = FileManager.default.fileExists(atPath: store.file(model.file).path)
+                Console.print("\(model.name)  \(isThere ? "here" : "not here")  \(model.license)")
+            }
+            for file in try store.files() {
+                let size = try FileManager.default.attributesOfItem(atPath: file.path)[.size] as? NSNumber
+                Console.print("\(file.path)  \((size?.intValue ?? 0) / 1_000_000) MB")
+            }
+        }
+    }
+
+    struct Pull: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Bring a model into the cache.",
+            discussion: """
+                SOURCE is a known name (see: transferq models list), a GGUF file, an https address, or \
+                hf:OWNER/REPO/FILE.gguf. A download that was cut goes on where it stopped.
+                """)
+
+        @Argument(help: "A known name, a file, an https address or hf:OWNER/REPO/FILE.gguf.")
+        var source: String
+
+        @Option(help: "The SHA-256 that the file must have, in hexadecimal.")
+        var sha256: String?
+
+        func validate() throws {
+            if let sha256, sha256.count != 64 || !sha256.allSatisfy(\.isHexDigit) {
+                throw ValidationError("--sha256 must be 64 hexadecimal digits")
+            }
+        }
+
+        func run() async throws {
+            let target = try await Interruption.cancellable { try await bring() }
+            Console.progress("")
+            let path = target.path
+            try ModelFiles.probe.check(model: path)
+            Console.print("\(path)  sha256 \(try GGUFFile.sha256(path))")
+        }
+
+        private func bring() async throws -> URL {
+            let store = ModelFiles.store
+            if let known = KnownModel.named(source) { return try await pull(known, store: store) }
+            if FileManager.default.fileExists(atPath: source) {
+                try GGUFFile.check(source)
+                if let sha256 {
+                    let got = try GGUFFile.sha256(source)
+                    guard got == sha256.lowercased() else {
+                        throw UsageError("\(source) has SHA-256 \(got), not \(sha256); nothing was copied")
+                    }
+                }
+                let target = store.file(URL(filePath: source).lastPathComponent)
+                guard !FileManager.default.fileExists(atPath: target.path) else {
+                    throw StoreError.exists(path: target.path)
+                }
+                try FileManager.default.createDirectory(at: store.models, withIntermediateDirectories: true)
+                let partial = target.appendingPathExtension("partial")
+                if FileManager.default.fileExists(atPath: partial.path) {
+                    try FileManager.default.removeItem(at: partial)
+                }
+                try FileManager.default.copyItem(at: URL(filePath: source), to: partial)
+                try FileManager.default.moveItem(at: partial, to: target)
+                return target
+            }
+            guard source.contains(":") else { throw StoreError.badAddress(source) }
+            let address = try Downloader.address(source)
+            let target = store.file(address.lastPathComponent)
+            try await Downloader().download(address, to: target, sha256: sha256) { received, expected in
+                let total = expected.map { " of \($0 / 1_000_000)" } ?? ""
+                Console.progress("\(received / 1_000_000)\(total) MB")
+            }
+            return target
+        }
+
+        private func pull(_ known: KnownModel, store: ModelStore) async throws -> URL {
+            let file = store.file(known.file)
+            if FileManager.default.fileExists(atPath: file.path) {
+                guard try GGUFFile.sha256(file.path) == known.sha256 else {
+                    throw UsageError("\(file.path) is not the published file any more; remove it and pull again")
+                }
+            } else {
+                try PackageSource(store: store).fetch(known) { Console.say($0) }
+            }
+            guard let format = known.optimized else { return file }
+            let preferred = store.file(known.preferredFile)
+            if !FileManager.default.fileExists(atPath: preferred.path) {
+                Console.say("requantising to \(format.rawValue), for which this machine has fast kernels")
+                try await format.requantize(file.path, to: preferred.path)
+            }
+            return preferred
+        }
+    }
+
+    struct Info: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Show what a model file is.")
+
+        @Argument(help: "A known name or a GGUF file.")
+        var model: String
+
+        @Option(help: "text or json.")
+        var format: OutputFormat = .text
+
+        func run() async throws {
+            let path = try ModelFiles.path(model)
+            let model = try await ModelFiles.load(path)
+            let report = Report(
+                path: path, sha256: try GGUFFile.sha256(path), summary: await model.summary,
+                architecture: await model.architecture, parameters: await model.parameterCount,
+                contextLength: model.trainedContextLength, vocabularySize: model.vocabulary.size,
+                hasChatTemplate: await model.chatTemplate != nil)
+            switch format {
+            case .json: Console.print(try JSON.pretty(report))
+            case .text:
+                Console.print(
+                    """
+                    file         \(report.path)
+                    sha256       \(report.sha256)
+                    model        \(report.summary), \(report.parameters) weights
+                    context      \(report.contextLength) tokens
+                    vocabulary   \(report.vocabularySize) tokens
+                    template     \(report.hasChatTemplate ? "its own" : "none; use --raw")
+                    """)
+            }
+        }
+
+        struct Report: Encodable {
+            let path: String
+            let sha256: String
+            let summary: String
+            let architecture: String
+            let parameters: Int
+            let contextLength: Int
+            let vocabularySize: Int
+            let hasChatTemplate: Bool
+        }
+    }
+
+    struct Optimize: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Requantise a model file into a format with fast kernels.",
+            discussion: "Compare the result with `transferq models measure`: fewer bits are faster and less exact.")
+
+        @Argument(help: "A known name or a GGUF file.") var input: String
+        @Argument(help: "The file to write.") var output: String
+        @Option(help: "\(Quantization.allCases.map(\.rawValue).joined(separator: " or ")).")
+        var type: Quantization = .q8_0
+
+        func run() async throws {
+            let path = try ModelFiles.path(input)
+            try ModelFiles.probe.check(model: path)
+            try await type.requantize(path, to: output)
+            Console.print("\(output)  sha256 \(try GGUFFile.sha256(output))")
+        }
+    }
+
+    /// What a ``ModelProbe`` runs.
+    struct Verify: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Load a model file, and an adapter, and decode two tokens.", shouldDisplay: false)
+
+        @Argument var model: String
+        @Argument var adapter: String?
+
+        func run() async throws {
+            do { try await LlamaModel.verify(path: model, adapter: adapter) } catch {
+                // The parent prints this sentence as its own.
+                Console.draw("\(error)")
+                throw ExitCode.failure
+            }
+        }
+    }
+}
+
+extension Quantization: ExpressibleByArgument {}

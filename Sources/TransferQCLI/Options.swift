@@ -1,0 +1,169 @@
+import ArgumentParser
+import Foundation
+import TransferQ
+import TransferQLlama
+
+/// Which models take part.
+struct ModelOptions: ParsableArguments {
+    @Option(help: "The reference policy: a known name or a GGUF file (default: the demonstration model).")
+    var model: String?
+
+    @Option(help: "The baseline: another GGUF file or known name with the same vocabulary.")
+    var baseline: String?
+
+    @Option(help: "The baseline: a system prompt for the same weights (or for --baseline).")
+    var baselineSystem: String?
+
+    @Option(help: "The baseline: a LoRA adapter (GGUF) on the same weights.")
+    var baselineLora: String?
+
+    @Option(help: "Threads (default: one for each processor).")
+    var threads: Int?
+
+    func validate() throws {
+        if baseline != nil, baselineLora != nil {
+            throw ValidationError("give --baseline or --baseline-lora, not both: an adapter goes on the reference's weights")
+        }
+        if let threads, !(1...1024).contains(threads) {
+            throw ValidationError("--threads must be between 1 and 1024, not \(threads)")
+        }
+    }
+}
+
+/// What is asked.
+struct PromptOptions: ParsableArguments {
+    @Argument(help: "The prompt (default: read from --file, --messages or standard input).")
+    var prompt: String?
+
+    @Option(help: "Read the prompt from a UTF-8 file.")
+    var file: String?
+
+    @Option(help: "Read a conversation from a JSON file: [{\"role\": \"user\", \"content\": \"…\"}, …].")
+    var messages: String?
+
+    @Option(help: "A system prompt.")
+    var system: String?
+
+    @Flag(help: "Continue the prompt as plain text, without the model's chat template.")
+    var raw = false
+
+    func validate() throws {
+        if [prompt, file, messages].compactMap({ $0 }).count > 1 {
+            throw ValidationError("give the prompt once: as an argument, with --file, or with --messages")
+        }
+        if raw, system != nil || messages != nil {
+            throw ValidationError("--raw continues plain text, so it goes without --system and --messages")
+        }
+    }
+
+    /// The conversation, its system prompt first.
+    func conversation() throws -> [Message] {
+        var conversation: [Message]
+        if let messages {
+            let data = Data(try read(messages).utf8)
+            do { conversation = try JSONDecoder().decode([Message].self, from: data) } catch {
+                throw UsageError(
+                    "\(messages) is no conversation; write [{\"role\": \"user\", \"content\": \"…\"}] in it")
+            }
+        } else {
+            var text = try prompt ?? file.map(read) ?? read("-")
+            if prompt == nil, text.hasSuffix("\n") { text.removeLast() }
+            conversation = [Message(role: "user", content: text)]
+        }
+        guard conversation.contains(where: { $0.role != "system" && !$0.content.allSatisfy(\.isWhitespace) }) else {
+            throw LlamaError.emptyPrompt
+        }
+        if let system { conversation.insert(Message(role: "system", content: system), at: 0) }
+        return conversation
+    }
+
+    /// The text of a file, or of standard input for `-`.
+    private func read(_ path: String) throws -> String {
+        if path == "-", Console.isInputTerminal { Console.say("reading the prompt; end it with Ctrl-D") }
+        let data: Data
+        do {
+            data =
+                try path == "-"
+                ? FileHandle.standardInput.readToEnd() ?? Data() : Data(contentsOf: URL(filePath: path))
+        } catch {
+            throw UsageError("\(path) cannot be read; check the path and its permissions")
+        }
+        guard let text = String(validating: data, as: UTF8.self) else {
+            throw UsageError(
+                "\(path == "-" ? "standard input" : path) is not valid UTF-8; convert it, for example with iconv")
+        }
+        return text
+    }
+}
+
+/// How to decode. Every parameter belongs to some methods and is refused by the others; `transferq methods` lists them.
+struct MethodOptions: ParsableArguments {
+    @Option(parsing: .unconditional, help: "Candidates a step.")
+    var k: Int?
+
+    @Option(parsing: .unconditional, help: "Most tokens of a rollout after its candidate.")
+    var horizon: Int?
+
+    @Option(parsing: .unconditional, help: "Rollouts per candidate (N).")
+    var rollouts: Int?
+
+    @Option(parsing: .unconditional, help: "Temperature of the rollouts; 0 is greedy.")
+    var rolloutTemperature: Double?
+
+    @Option(parsing: .unconditional, help: "Pull to the tilted policy, in reward per nat; smaller follows the reward more.")
+    var alpha: Double?
+
+    @Option(help: "The policy that is tilted: reference or baseline.")
+    var tilt: String?
+
+    @Option(help: "sample from the tilted distribution, or take its top token (greedy).")
+    var choice: String?
+
+    @Option(help: "The policy that plain methods decode from: reference or baseline.")
+    var policy: String?
+
+    @Option(name: .customShort("n"), parsing: .unconditional, help: "Responses of best-of-n.")
+    var count: Int?
+
+    @Option(parsing: .unconditional, help: "Temperature of plain decoding; 0 is greedy.")
+    var temperature: Double?
+
+    @Option(parsing: .unconditional, help: "Plain decoding keeps the k most likely tokens.")
+    var topK: Int?
+
+    @Option(parsing: .unconditional, help: "Plain decoding keeps the fewest tokens that hold this much probability.")
+    var topP: Double?
+
+    @Option(parsing: .unconditional, help: "Plain decoding keeps tokens at least this fraction as likely as the first.")
+    var minP: Double?
+
+    /// The parameters given, by their names in the method table.
+    var values: [String: ParameterValue] {
+        let given: [(String, ParameterValue?)] = [
+            ("k", k.map { .integer($0) }), ("horizon", horizon.map { .integer($0) }),
+            ("rollouts", rollouts.map { .integer($0) }),
+            ("rollout-temperature", rolloutTemperature.map { .number($0) }), ("alpha", alpha.map { .number($0) }),
+            ("tilt", tilt.map { .text($0) }), ("choice", choice.map { .text($0) }),
+            ("policy", policy.map { .text($0) }), ("n", count.map { .integer($0) }),
+            ("temperature", temperature.map { .number($0) }), ("top-k", topK.map { .integer($0) }),
+            ("top-p", topP.map { .number($0) }), ("min-p", minP.map { .number($0) }),
+        ]
+        return Dictionary(uniqueKeysWithValues: given.compactMap { name, value in value.map { (name, $0) } })
+    }
+}
+
+/// The limits of an answer and what it is scored by.
+struct AnswerOptions: ParsableArguments {
+    @Option(help: "A reward, KIND:ARGUMENT[:WEIGHT]; several are summed. Kinds: length, keywords, regex.")
+    var reward: [String] = []
+
+    @Option(parsing: .unconditional, help: "Longest answer in tokens.")
+    var maxTokens = 128
+
+    @Option(parsing: .unconditional, help: "Seed of all randomness; the same seed gives the same answer.")
+    var seed: UInt64 = 0
+
+    func rewardModel() throws -> (any RewardModel)? {
+        reward.isEmpty ? nil : try RewardSpecification.parse(reward)
+    }
+}

@@ -1,0 +1,165 @@
+import ArgumentParser
+import Foundation
+import TransferQ
+import TransferQLlama
+
+enum OutputFormat: String, CaseIterable, ExpressibleByArgument {
+    case text, json
+}
+
+/// The one JSON object of an answer.
+struct AnswerReport: Encodable {
+    struct Model: Encodable {
+        let path: String
+        let sha256: String
+    }
+
+    let response: String
+    let finishReason: FinishReason
+    let reward: Double?
+    /// Nats.
+    let kl: Double?
+    let klIsBound: Bool
+    let usage: Usage
+    let method: [String: ParameterValue]
+    let seed: UInt64
+    let model: Model
+
+    init(_ summary: GenerationSummary, method: ConfiguredMethod, session: Session) throws {
+        response = summary.response
+        finishReason = summary.finishReason
+        reward = summary.reward
+        kl = summary.kl
+        klIsBound = summary.klIsBound
+        usage = summary.usage
+        var parameters: [String: ParameterValue] = ["name": .text(method.name)]
+        for parameter in method.parameters { parameters[parameter.name] = parameter.value }
+        parameters["max-tokens"] = .integer(session.maximumLength)
+        if let reward = session.reward { parameters["reward"] = .text(reward.name) }
+        self.method = parameters
+        seed = session.seed
+        model = Model(path: session.modelPath, sha256: try GGUFFile.sha256(session.modelPath))
+    }
+}
+
+/// One line of a trace.
+struct TraceLine: Encodable {
+    struct Rollout: Encodable {
+        let text: String
+        let tokens: [Token]
+        let logProbability: Double
+        let finishReason: FinishReason
+        let reward: Double
+    }
+
+    struct Candidate: Encodable {
+        let token: Token
+        let text: String
+        let logProbability: Double
+        let value: Double?
+        let score: Double
+        let probability: Double
+        let isChosen: Bool
+        let rollouts: [Rollout]
+    }
+
+    let step: Int
+    let tokens: [Token]
+    let text: String
+    let candidates: [Candidate]
+    let kl: Double?
+    let cumulativeKL: Double?
+
+    init(_ step: DecodingStep, vocabulary: any Vocabulary) {
+        self.step = step.index
+        tokens = step.decision.tokens
+        text = step.text
+        candidates = step.decision.candidates.map { candidate in
+            Candidate(
+                token: candidate.token, text: String(decoding: vocabulary.bytes(of: candidate.token), as: UTF8.self),
+                logProbability: candidate.logProbability, value: candidate.value, score: candidate.score,
+                probability: candidate.probability, isChosen: candidate.token == step.decision.tokens.first,
+                rollouts: candidate.rollouts.map { scored in
+                    Rollout(
+                        text: vocabulary.text(of: scored.rollout.tokens), tokens: scored.rollout.tokens,
+                        logProbability: scored.rollout.logProbability, finishReason: scored.rollout.finishReason,
+                        reward: scored.reward)
+                })
+        }
+        kl = step.decision.kl
+        cumulativeKL = step.cumulativeKL
+    }
+}
+
+enum JSON {
+    static func line(_ value: some Encodable) throws -> String { try text(value, [.sortedKeys]) }
+
+    static func pretty(_ value: some Encodable) throws -> String { try text(value, [.sortedKeys, .prettyPrinted]) }
+
+    private static func text(_ value: some Encodable, _ format: JSONEncoder.OutputFormatting) throws -> String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = format.union(.withoutEscapingSlashes)
+        // log 0 of a token that a policy rules out.
+        encoder.nonConformingFloatEncodingStrategy = .convertToString(
+            positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+        return String(decoding: try encoder.encode(value), as: UTF8.self)
+    }
+}
+
+/// A file that receives whole lines.
+final class LineFile: Sendable {
+    let path: String
+    private let file: FileHandle
+
+    /// Makes the file, or empties it.
+    init(path: String) throws {
+        guard FileManager.default.createFile(atPath: path, contents: nil),
+            let file = FileHandle(forWritingAtPath: path)
+        else { throw UsageError("the trace \(path) cannot be written; check that its folder is there and open to you") }
+        self.path = path
+        self.file = file
+    }
+
+    func append(_ line: String) throws {
+        do { try file.write(contentsOf: Data((line + "\n").utf8)) } catch {
+            throw UsageError("the trace \(path) could not be written on (\(error.localizedDescription)); free some space")
+        }
+    }
+}
+
+/// Draws the candidates of a step on a terminal.
+struct CandidateView {
+    let vocabulary: any Vocabulary
+    let shown = 6
+
+    func lines(_ step: DecodingStep) -> String {
+        let kl = step.cumulativeKL.map { String(format: "%.2f", $0) } ?? "unknown"
+        var lines = ["step \(step.index + 1)   KL so far \(kl) nats"]
+        for candidate in step.decision.candidates.prefix(shown) { lines.append(line(candidate, step: step)) }
+        let hidden = step.decision.candidates.dropFirst(shown)
+        if let chosen = hidden.first(where: { $0.token == step.decision.tokens.first }) {
+            lines.append(line(chosen, step: step))
+        }
+        return lines.joined(separator: "\n")
+    }
+
+    private func line(_ candidate: ScoredCandidate, step: DecodingStep) -> String {
+        let text =
+            vocabulary.isEnd(candidate.token)
+            ? "⏹ end" : String(decoding: vocabulary.bytes(of: candidate.token), as: UTF8.self)
+        let name = text.replacing("\n", with: "⏎")
+        let padded = name.padding(toLength: 16, withPad: " ", startingAt: 0)
+        let bar = String(repeating: "█", count: Int((candidate.probability * 20).rounded()))
+            .padding(toLength: 20, withPad: "·", startingAt: 0)
+        let mark = candidate.token == step.decision.tokens.first ? "▸" : " "
+        var line = String(
+            format: " %@ %@ %@ %.3f   log π %7.2f", mark, padded, bar, candidate.probability,
+            candidate.logProbability)
+        if let value = candidate.value { line += String(format: "   Q %6.3f", value) }
+        if let rollout = candidate.rollouts.first?.rollout, !rollout.tokens.isEmpty {
+            let ahead = vocabulary.text(of: rollout.tokens).replacing("\n", with: "⏎")
+            line += "   …" + ahead.prefix(44)
+        }
+        return line
+    }
+}

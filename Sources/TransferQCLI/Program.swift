@@ -1,0 +1,87 @@
+import ArgumentParser
+import Foundation
+import TransferQ
+import TransferQLlama
+
+/// `transferq`: aligns a language model with a reward while it decodes.
+struct TransferQCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "transferq",
+        abstract: "Aligns a language model with a reward while it decodes. No weight is touched.",
+        discussion: """
+            A policy proposes tokens, a baseline rolls each one out, a reward scores the rollouts, \
+            and the values tilt the policy (Transfer Q*, NeurIPS 2024).
+
+              transferq generate "How do I make tea?" --reward length:30
+              transferq compare "How do I make tea?" --methods sample,transfer-q --reward length:30
+              transferq methods
+            """,
+        version: "0.1.0",
+        subcommands: [
+            GenerateCommand.self, CompareCommand.self, MethodsCommand.self, ModelsCommand.self,
+        ])
+}
+
+@main
+enum Program {
+    static func main() async {
+        do {
+            var command = try TransferQCommand.parseAsRoot()
+            if var command = command as? any AsyncParsableCommand {
+                try await command.run()
+            } else {
+                try command.run()
+            }
+        } catch {
+            Failure.exit(error)
+        }
+    }
+}
+
+/// Turns every error into one sentence on standard error and an exit code.
+enum Failure {
+    /// Exit codes: 1 failure, 64 wrong use, 130 interrupted.
+    static func code(of error: any Error) -> Int32 {
+        switch error {
+        case is CancellationError: 130
+        case is UsageError: 64
+        case let error as TransferQError:
+            switch error {
+            case .rewardCount, .rewardNotFinite, .rewardOutsideRange, .policyNotNumeric: 1
+            default: 64
+            }
+        case let error as LlamaError:
+            switch error {
+            case .emptyPrompt, .tooManySequences, .promptTooLong: 64
+            default: 1
+            }
+        case let error as StoreError:
+            switch error {
+            case .unknownModel, .badAddress: 64
+            default: 1
+            }
+        default: 1
+        }
+    }
+
+    static func exit(_ error: any Error) -> Never {
+        switch error {
+        case is CancellationError: Console.say("interrupted")
+        case is UsageError, is TransferQError, is LlamaError, is StoreError, is ProbeFailure:
+            Console.say("error: \(error)")
+        case let error as NSError where error.domain == NSCocoaErrorDomain || error.domain == NSPOSIXErrorDomain:
+            Console.say("error: \(error.localizedDescription)")
+        default:
+            // Help, version and the parser's own complaints know how to present themselves.
+            TransferQCommand.exit(withError: error)
+        }
+        Foundation.exit(code(of: error))
+    }
+}
+
+/// Something about the command line that only the command can judge.
+struct UsageError: Error, CustomStringConvertible {
+    let description: String
+
+    init(_ description: String) { self.description = description }
+}

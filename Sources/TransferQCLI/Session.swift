@@ -1,0 +1,141 @@
+import Foundation
+import TransferQ
+import TransferQLlama
+
+/// Everything that commands need to answer a prompt: models loaded, prompts tokenised, contexts made to measure.
+struct Session: Sendable {
+    let model: LlamaModel
+    let modelPath: String
+    let reference: LlamaPolicy
+    let baseline: LlamaPolicy?
+    let conversation: [Message]
+    let reward: (any RewardModel)?
+    let maximumLength: Int
+    let seed: UInt64
+
+    /// - Parameter methods: what will run in this session, one after the other.
+    static func open(
+        models: ModelOptions, prompt: PromptOptions, answer: AnswerOptions, methods: [ConfiguredMethod]
+    ) async throws -> Session {
+        guard answer.maxTokens >= 1 else {
+            throw TransferQError.invalidParameter(
+                name: "max-tokens", value: "\(answer.maxTokens)", requirement: "at least 1")
+        }
+        let reward = try answer.rewardModel()
+        let conversation = try prompt.conversation()
+        let path = try ModelFiles.path(models.model)
+        let model = try await ModelFiles.load(path)
+        let baselineModel = try await models.baseline.asyncMap { try await ModelFiles.load(ModelFiles.path($0)) }
+        if let baselineModel, baselineModel.vocabulary.fingerprint != model.vocabulary.fingerprint {
+            throw TransferQError.vocabulariesDiffer(reference: model.path, baseline: baselineModel.path)
+        }
+        let adapter = try await models.baselineLora.asyncMap { path in
+            try ModelFiles.probe.check(model: model.path, adapter: path)
+            return try await LlamaAdapter(path: path, model: model)
+        }
+
+        let tokens = try await encode(conversation, raw: prompt.raw, model: model)
+        var baselineTokens = tokens
+        if let system = models.baselineSystem {
+            guard !prompt.raw else { throw UsageError("--baseline-system needs a chat template, so it goes without --raw") }
+            let turns = conversation.filter { $0.role != "system" }
+            baselineTokens = try await encode(
+                [Message(role: "system", content: system)] + turns, raw: false, model: baselineModel ?? model)
+        } else if let baselineModel {
+            baselineTokens = try await encode(conversation, raw: prompt.raw, model: baselineModel)
+        }
+
+        // Cells: what each policy holds, and the rollouts of one step.
+        let limit = model.trainedContextLength
+        let longest = max(tokens.count, baselineTokens.count)
+        guard longest < limit else { throw LlamaError.promptTooLong(tokens: longest, limit: limit) }
+        let maximumLength = min(answer.maxTokens, limit - longest)
+        let demands = methods.map { $0.method.demand(maximumLength: maximumLength) }
+        let sequences = demands.map(\.sequences).max() ?? 0
+        let rolledOut = demands.map { $0.sequences.multipliedReportingOverflow(by: $0.tokensPerSequence) }
+            .map { $0.overflow ? Int.max / 4 : $0.partialValue }.max() ?? 0
+        let hasBaseline = models.baseline != nil || adapter != nil || models.baselineSystem != nil
+        let isShared = baselineModel == nil && adapter == nil
+        func configuration(policies: Int, prompts: Int) -> LlamaContext.Configuration {
+            .init(
+                cells: prompts + policies * (maximumLength + 1) + rolledOut, sequences: sequences + policies,
+                threads: models.threads)
+        }
+        let context = try await LlamaContext(
+            model: model,
+            configuration: hasBaseline && isShared
+                ? configuration(policies: 2, prompts: tokens.count + baselineTokens.count)
+                : configuration(policies: 1, prompts: tokens.count))
+        var baseline: LlamaPolicy?
+        if hasBaseline {
+            let own =
+                isShared
+                ? context
+                : try await LlamaContext(
+                    model: baselineModel ?? model, adapter: adapter,
+                    configuration: configuration(policies: 1, prompts: baselineTokens.count))
+            baseline = try await LlamaPolicy(context: own, prompt: baselineTokens)
+        }
+        return Session(
+            model: model, modelPath: path, reference: try await LlamaPolicy(context: context, prompt: tokens),
+            baseline: baseline, conversation: conversation, reward: reward, maximumLength: maximumLength,
+            seed: answer.seed)
+    }
+
+    func task() throws -> DecodingTask {
+        try DecodingTask(
+            reference: reference, baseline: baseline, reward: reward, conversation: conversation,
+            maximumLength: maximumLength, seed: seed)
+    }
+
+    /// Runs one generation to its end, or to where Ctrl-C cut it.
+    ///
+    /// - Parameter onStep: called with every step and the vocabulary that its tokens belong to.
+    func run(
+        _ method: ConfiguredMethod, onStep: @Sendable (DecodingStep) throws -> Void
+    ) async throws -> GenerationSummary {
+        var iterator = try Generation(task: task(), method: method.method).makeAsyncIterator()
+        do {
+            while let event = try await iterator.next() {
+                switch event {
+                case .step(let step): try onStep(step)
+                case .finished(let summary): return summary
+                }
+            }
+        } catch is CancellationError {
+            return try await iterator.summary(.cancelled)
+        }
+        throw CancellationError()
+    }
+
+    private static func encode(_ conversation: [Message], raw: Bool, model: LlamaModel) async throws -> [Token] {
+        raw
+            ? try await model.prompt(continuing: conversation.map(\.content).joined(separator: "\n"))
+            : try await model.prompt(for: conversation)
+    }
+}
+
+/// Finds, tries and loads model files.
+enum ModelFiles {
+    static let store = ModelStore.standard
+    static let probe = ModelProbe(
+        executable: Bundle.main.executableURL ?? URL(filePath: CommandLine.arguments[0]),
+        arguments: ["models", "verify"], store: store)
+
+    /// The file of a name or path; the demonstration model's when there is none, prepared on first use.
+    static func path(_ name: String?) throws -> String {
+        try store.resolve(name ?? KnownModel.demonstration.name).path
+    }
+
+    static func load(_ path: String) async throws -> LlamaModel {
+        try probe.check(model: path)
+        return try await LlamaModel(path: path)
+    }
+}
+
+extension Optional {
+    func asyncMap<Result>(_ transform: (Wrapped) async throws -> Result) async rethrows -> Result? {
+        guard let self else { return nil }
+        return try await transform(self)
+    }
+}

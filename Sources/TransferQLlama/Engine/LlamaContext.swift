@@ -1,0 +1,245 @@
+import CLlama
+import Foundation
+import Synchronization
+public import TransferQ
+
+/// The KV cache and compute buffers of one model (optionally under one adapter), shared by many sequences.
+///
+/// A sequence is leased, forked and trimmed; forks share the cells of what they have in common, so forking copies
+/// nothing. llama.cpp ends the process on misuse, so every call is checked before it is made.
+@InferenceActor
+public final class LlamaContext {
+    public struct Configuration: Sendable {
+        /// Tokens that all sequences hold together, shared beginnings counted once.
+        public var cells: Int
+        /// Sequences alive at once.
+        public var sequences: Int
+        /// Threads; one for each processor when nil.
+        public var threads: Int?
+
+        public init(cells: Int = 4096, sequences: Int = 64, threads: Int? = nil) {
+            self.cells = cells
+            self.sequences = sequences
+            self.threads = threads
+        }
+    }
+
+    /// One row of a batch.
+    struct Entry {
+        let token: Token
+        let position: Int
+        let sequence: SequenceLease
+        let wantsLogits: Bool
+    }
+
+    public nonisolated let model: LlamaModel
+    public nonisolated let adapter: LlamaAdapter?
+    /// Most tokens that all sequences can hold together.
+    public nonisolated let cells: Int
+    /// Most tokens of one llama.cpp call.
+    let batchSize: Int
+    private let handle: ContextHandle
+    private let abortSwitch = AbortSwitch()
+    private let pool: SequencePool
+    /// Cells that each sequence decoded itself, by sequence id.
+    private var ownCells: [Int]
+    /// Where each sequence was forked off, by sequence id; 0 for one that was not.
+    private var origins: [Int]
+
+    /// - Throws: ``LlamaError/tooManySequences(needed:limit:)`` or ``LlamaError/contextRefused(cells:reason:)``.
+    public init(
+        model: LlamaModel, adapter: LlamaAdapter? = nil, configuration: Configuration = Configuration()
+    ) throws {
+        guard configuration.sequences <= LlamaLibrary.maximumSequences else {
+            throw LlamaError.tooManySequences(
+                needed: configuration.sequences, limit: LlamaLibrary.maximumSequences)
+        }
+        guard configuration.cells >= 1, configuration.sequences >= 1, configuration.cells <= 1 << 24 else {
+            throw LlamaError.contextRefused(cells: configuration.cells, reason: "the size is out of range")
+        }
+        batchSize = max(512, configuration.sequences)
+        var parameters = llama_context_default_params()
+        parameters.n_ctx = UInt32(configuration.cells)
+        parameters.n_batch = UInt32(batchSize)
+        parameters.n_ubatch = UInt32(batchSize)
+        parameters.n_seq_max = UInt32(configuration.sequences)
+        parameters.n_threads = Int32(max(1, configuration.threads ?? ProcessInfo.processInfo.activeProcessorCount))
+        parameters.n_threads_batch = parameters.n_threads
+        parameters.kv_unified = true  // otherwise a partial fork ends the process
+        parameters.swa_full = true  // forks need every position of a sliding window
+        parameters.no_perf = true
+        parameters.abort_callback = { data in
+            guard let data else { return false }
+            return Unmanaged<AbortSwitch>.fromOpaque(data).takeUnretainedValue().isRaised
+        }
+        parameters.abort_callback_data = Unmanaged.passUnretained(abortSwitch).toOpaque()
+        LlamaLibrary.forgetLog()
+        guard let pointer = llama_init_from_model(model.handle.pointer, parameters) else {
+            throw LlamaError.contextRefused(
+                cells: configuration.cells, reason: LlamaLibrary.firstComplaint(otherwise: "no reason was given"))
+        }
+        handle = ContextHandle(pointer, batchSize: batchSize, keeping: abortSwitch)
+        if let adapter {
+            var adapters: [OpaquePointer?] = [adapter.pointer]
+            var scales: [Float] = [1]
+            guard llama_set_adapters_lora(pointer, &adapters, 1, &scales) == 0 else {
+                throw LlamaError.adapterRejected(
+                    path: adapter.path, model: model.path, reason: "llama.cpp could not apply it")
+            }
+        }
+        self.model = model
+        self.adapter = adapter
+        cells = Int(llama_n_ctx(pointer))
+        pool = SequencePool(count: configuration.sequences)
+        ownCells = [Int](repeating: 0, count: configuration.sequences)
+        origins = ownCells
+    }
+
+    /// Sequences that someone holds right now.
+    public var leasedSequences: Int {
+        reclaim()
+        return pool.leasedCount
+    }
+
+    /// Cells in use right now.
+    public var usedCells: Int {
+        reclaim()
+        return ownCells.reduce(0, +)
+    }
+
+    // MARK: Sequences
+
+    /// An empty sequence, given back when its last reference goes.
+    func lease() throws -> SequenceLease {
+        reclaim()
+        guard let sequence = pool.lease() else {
+            throw LlamaError.tooManySequences(needed: pool.leasedCount + 1, limit: pool.size)
+        }
+        return sequence
+    }
+
+    /// A new sequence with everything that `source` holds, which is `length` tokens.
+    func fork(_ source: SequenceLease, length: Int) throws -> SequenceLease {
+        let sequence = try lease()
+        llama_memory_seq_cp(handle.memory, source.id, sequence.id, -1, -1)
+        origins[Int(sequence.id)] = length
+        return sequence
+    }
+
+    /// Forgets what a sequence holds from `position` on.
+    func trim(_ sequence: SequenceLease, from position: Int) throws {
+        guard llama_memory_seq_rm(handle.memory, sequence.id, Int32(position), -1) else {
+            throw LlamaError.decodeFailed(code: 0, reason: "the cache could not be trimmed")
+        }
+        ownCells[Int(sequence.id)] = max(0, position - origins[Int(sequence.id)])
+    }
+
+    /// Lets `sequence` share the cells that `branch`, a fork of it, decoded at `positions`.
+    func adopt(_ positions: Range<Int>, of branch: SequenceLease, into sequence: SequenceLease) {
+        llama_memory_seq_cp(
+            handle.memory, branch.id, sequence.id, Int32(positions.lowerBound), Int32(positions.upperBound))
+        ownCells[Int(sequence.id)] += positions.count
+        ownCells[Int(branch.id)] -= positions.count
+    }
+
+    /// Empties the sequences whose holders have gone.
+    private func reclaim() {
+        for id in pool.reclaim() {
+            // Removing a whole sequence never fails.
+            _ = llama_memory_seq_rm(handle.memory, id, -1, -1)
+            ownCells[Int(id)] = 0
+            origins[Int(id)] = 0
+        }
+    }
+
+    // MARK: Decoding
+
+    /// Decodes `entries`, in several batches when they are many, and hands out the logits of those that want them.
+    ///
+    /// After an error the sequences may hold any part of the entries: trim them or let them go.
+    ///
+    /// - Parameter receive: called with the index of an entry and its logits, which are valid during the call.
+    func decode(_ entries: [Entry], signal: AbortSignal, receive: (Int, LogitRow) throws -> Void) throws {
+        reclaim()
+        let needed = ownCells.reduce(0, +) + entries.count
+        guard needed <= cells else { throw LlamaError.contextFull(needed: needed, cells: cells) }
+        for start in stride(from: 0, to: entries.count, by: batchSize) {
+            let part = start..<min(start + batchSize, entries.count)
+            try decodeBatch(entries[part], signal: signal)
+            for index in part where entries[index].wantsLogits {
+                guard let logits = llama_get_logits_ith(handle.pointer, Int32(index - start)) else {
+                    throw LlamaError.logitsNotNumeric
+                }
+                let row = UnsafeBufferPointer(start: UnsafePointer(logits), count: model.vocabulary.size)
+                try receive(index, LogitRow(row))
+            }
+        }
+    }
+
+    private func decodeBatch(_ entries: ArraySlice<Entry>, signal: AbortSignal) throws {
+        var batch = handle.batch
+        for (row, entry) in entries.enumerated() {
+            guard entry.token >= 0, entry.token < model.vocabulary.size else {
+                throw LlamaError.invalidToken(token: entry.token, vocabulary: model.vocabulary.size)
+            }
+            batch.token[row] = entry.token
+            batch.pos[row] = Int32(entry.position)
+            batch.n_seq_id[row] = 1
+            batch.seq_id[row]?[0] = entry.sequence.id
+            batch.logits[row] = entry.wantsLogits ? 1 : 0
+            ownCells[Int(entry.sequence.id)] += 1
+        }
+        batch.n_tokens = Int32(entries.count)
+        LlamaLibrary.forgetLog()
+        abortSwitch.listen(to: signal)
+        defer { abortSwitch.listen(to: nil) }
+        if signal.isRaised { throw CancellationError() }
+        switch llama_decode(handle.pointer, batch) {
+        case 0: return
+        case 1: throw LlamaError.contextFull(needed: ownCells.reduce(0, +), cells: cells)
+        case 2: throw CancellationError()
+        case let code:
+            throw LlamaError.decodeFailed(code: code, reason: LlamaLibrary.firstComplaint(otherwise: ""))
+        }
+    }
+}
+
+/// Frees a context and its batch with their last user.
+private final class ContextHandle: Sendable {
+    // Used on the inference actor only; freed when nobody can.
+    nonisolated(unsafe) let pointer: OpaquePointer
+    nonisolated(unsafe) let memory: llama_memory_t?
+    nonisolated(unsafe) let batch: llama_batch
+    private let abortSwitch: AbortSwitch  // llama.cpp holds a pointer to it
+
+    init(_ pointer: OpaquePointer, batchSize: Int, keeping abortSwitch: AbortSwitch) {
+        self.pointer = pointer
+        memory = llama_get_memory(pointer)
+        batch = llama_batch_init(Int32(batchSize), 0, 1)
+        self.abortSwitch = abortSwitch
+    }
+
+    deinit {
+        llama_batch_free(batch)
+        llama_free(pointer)
+    }
+}
+
+extension LlamaContext {
+    /// −Σ log π(token | the tokens before it) in nats, over all of `tokens` but the first.
+    ///
+    /// - Throws: ``LlamaError``, or `CancellationError`.
+    public func logLoss(of tokens: [Token]) throws -> Double {
+        let sequence = try lease()
+        let entries = tokens.indices.map { index in
+            Entry(token: tokens[index], position: index, sequence: sequence, wantsLogits: index + 1 < tokens.count)
+        }
+        var loss = 0.0
+        try decode(entries, signal: AbortSignal()) { index, row in
+            let normaliser = row.logSumExp
+            guard normaliser.isFinite else { throw LlamaError.logitsNotNumeric }
+            loss += normaliser - Double(row.logits[Int(tokens[index + 1])])
+        }
+        return loss
+    }
+}

@@ -1,0 +1,273 @@
+public import TransferQ
+
+/// A GGUF model bound to one prompt.
+///
+/// The policy leases a sequence, the trunk, that holds the prompt and the response it saw last. Rollouts fork the
+/// trunk; the first token of each prefix stays decoded until the response moves on, so the token that is chosen is
+/// never decoded again.
+@InferenceActor
+public final class LlamaPolicy: Policy {
+    public nonisolated let vocabulary: any Vocabulary
+    public nonisolated let maximumResponseLength: Int
+    public nonisolated let promptLength: Int
+    /// Tokens that the policy has had decoded so far, prompts included: the work it caused.
+    public private(set) var decodedTokens = 0
+
+    private let context: LlamaContext
+    private let prompt: [Token]
+    private let trunk: SequenceLease
+    /// What the trunk holds.
+    private var trunkTokens: [Token] = []
+    /// Logits after `trunkTokens`; empty when they are not known.
+    private var trunkLogits: [Float] = []
+    private var branches: [Branch] = []
+
+    /// A fork of the trunk by one token, with the logits after it.
+    private struct Branch {
+        let token: Token
+        let sequence: SequenceLease
+        let logits: [Float]
+    }
+
+    /// - Throws: ``LlamaError/emptyPrompt``, ``LlamaError/promptTooLong(tokens:limit:)`` or
+    ///   ``LlamaError/tooManySequences(needed:limit:)``.
+    public init(context: LlamaContext, prompt: [Token]) throws {
+        guard !prompt.isEmpty else { throw LlamaError.emptyPrompt }
+        let limit = min(context.cells, context.model.trainedContextLength)
+        guard prompt.count < limit else { throw LlamaError.promptTooLong(tokens: prompt.count, limit: limit) }
+        self.context = context
+        self.prompt = prompt
+        vocabulary = context.model.vocabulary
+        promptLength = prompt.count
+        maximumResponseLength = limit - prompt.count
+        trunk = try context.lease()
+    }
+
+    public func candidates(after response: [Token], count: Int) async throws -> [Candidate] {
+        try await interruptible { signal in
+            try advance(to: response, signal: signal)
+            return try withTrunkRow { $0.candidates(count: count) }
+        }
+    }
+
+    public func logProbabilities(of tokens: [Token], after response: [Token]) async throws -> [Double] {
+        let size = vocabulary.size
+        if let stranger = tokens.first(where: { $0 < 0 || $0 >= size }) {
+            throw LlamaError.invalidToken(token: stranger, vocabulary: size)
+        }
+        return try await interruptible { signal in
+            try advance(to: response, signal: signal)
+            return try withTrunkRow { row in
+                let normaliser = row.logSumExp
+                return tokens.map { Double(row.logits[Int($0)]) - normaliser }
+            }
+        }
+    }
+
+    public func rollouts(_ request: RolloutRequest) async throws -> [[Rollout]] {
+        try await interruptible { signal in
+            try advance(to: request.response, signal: signal)
+            return try rollOut(request, signal: signal)
+        }
+    }
+
+    // MARK: The trunk
+
+    /// Makes the trunk hold prompt and response, with the logits after them, decoding what is new only.
+    private func advance(to response: [Token], signal: AbortSignal) throws {
+        let target = prompt + response
+        let common = zip(trunkTokens, target).prefix { $0 == $1 }.count
+        if common == trunkTokens.count, common == target.count, !trunkLogits.isEmpty { return }
+
+        if common < trunkTokens.count || common == target.count {
+            // Another response, or logits lost to an error: keep what agrees, but decode at least one token.
+            branches = []
+            try cutTrunk(to: min(common, target.count - 1))
+        } else if let branch = branches.first(where: { $0.token == target[common] }) {
+            context.adopt(common..<(common + 1), of: branch.sequence, into: trunk)
+            trunkTokens.append(branch.token)
+            trunkLogits = branch.logits
+        }
+        branches = []
+        guard trunkTokens.count < target.count else { return }
+
+        let start = trunkTokens.count
+        let entries = (start..<target.count).map { position in
+            LlamaContext.Entry(
+                token: target[position], position: position, sequence: trunk,
+                wantsLogits: position == target.count - 1)
+        }
+        trunkLogits = []
+        do {
+            try decode(entries, signal: signal) { _, row in trunkLogits = Array(row.logits) }
+            trunkTokens = target
+        } catch {
+            // Whatever part was decoded is not to be trusted.
+            try context.trim(trunk, from: start)
+            throw error
+        }
+    }
+
+    private func cutTrunk(to length: Int) throws {
+        try context.trim(trunk, from: length)
+        trunkTokens.removeLast(trunkTokens.count - length)
+        trunkLogits = []
+    }
+
+    private func withTrunkRow<Result>(_ body: (LogitRow) throws -> Result) throws -> Result {
+        try trunkLogits.withUnsafeBufferPointer { logits in
+            let row = LogitRow(logits)
+            guard row.logSumExp.isFinite else { throw LlamaError.logitsNotNumeric }
+            return try body(row)
+        }
+    }
+
+    // MARK: Rollouts
+
+    /// One rollout in the making.
+    private struct Row {
+        let noise: Noise
+        var rollout = Rollout(tokens: [], logProbability: 0, finishReason: .length)
+        var sequence: SequenceLease
+        /// Where the rollout's last token belongs.
+        var position: Int
+        var isDone = false
+    }
+
+    private func rollOut(_ request: RolloutRequest, signal: AbortSignal) throws -> [[Rollout]] {
+        let ended = request.prefixes.map { $0.last.map(vocabulary.isEnd) ?? false }
+        let start = trunkTokens.count
+        guard start + (request.prefixes.map(\.count).max() ?? 0) + request.maximumLength <= limit else {
+            throw LlamaError.contextFull(
+                needed: start + request.maximumLength + 1, cells: limit)
+        }
+        var rows: [[Row]] = request.prefixes.map { _ in [] }
+        guard request.maximumLength > 0, request.count > 0 else {
+            return zip(request.prefixes, ended).map { _, isEnded in
+                let rollout = Rollout(tokens: [], logProbability: 0, finishReason: isEnded ? .stop : .length)
+                return [Rollout](repeating: rollout, count: request.count)
+            }
+        }
+
+        // All prefixes in one batch. Their branches replace those of an earlier request.
+        branches = []
+        var entries: [LlamaContext.Entry] = []
+        var owners: [(prefix: Int, sequence: SequenceLease)] = []
+        for (index, prefix) in request.prefixes.enumerated() where !ended[index] {
+            let sequence = try context.fork(trunk, length: start)
+            for (offset, token) in prefix.enumerated() {
+                owners.append((index, sequence))
+                entries.append(
+                    LlamaContext.Entry(
+                        token: token, position: start + offset, sequence: sequence,
+                        wantsLogits: offset == prefix.count - 1))
+            }
+            if prefix.isEmpty {
+                try withTrunkRow { row in
+                    rows[index] = try begin(request, prefix: prefix, sequence: sequence, row: row)
+                }
+            }
+        }
+        var newBranches: [Branch] = []
+        try decode(entries, signal: signal) { entry, row in
+            let (index, sequence) = owners[entry]
+            let prefix = request.prefixes[index]
+            rows[index] = try begin(request, prefix: prefix, sequence: sequence, row: row)
+            if prefix.count == 1 {
+                newBranches.append(Branch(token: prefix[0], sequence: sequence, logits: Array(row.logits)))
+            }
+        }
+        // Only now is every prefix decoded, so that the others of its rollouts can fork it.
+        for index in rows.indices {
+            for rollout in rows[index].indices.dropFirst() where !rows[index][rollout].isDone {
+                rows[index][rollout].sequence = try context.fork(
+                    rows[index][0].sequence, length: start + request.prefixes[index].count)
+            }
+        }
+        let width = rows.map(\.count)
+        var flat = Array(rows.joined())
+        try extend(&flat, request: request, signal: signal)
+
+        // The branches keep their one token; the rest of the rollouts goes.
+        for branch in newBranches {
+            try context.trim(branch.sequence, from: start + 1)
+        }
+        branches = newBranches
+
+        var rest = flat.map(\.rollout)[...]
+        return zip(width, ended).map { width, isEnded in
+            if isEnded {
+                let rollout = Rollout(tokens: [], logProbability: 0, finishReason: .stop)
+                return [Rollout](repeating: rollout, count: request.count)
+            }
+            defer { rest = rest.dropFirst(width) }
+            return Array(rest.prefix(width))
+        }
+    }
+
+    /// The first token of each rollout of a prefix, from the logits after the prefix.
+    private func begin(
+        _ request: RolloutRequest, prefix: [Token], sequence: SequenceLease, row: LogitRow
+    ) throws -> [Row] {
+        try (0..<request.count).map { index in
+            var new = Row(
+                noise: request.noise(prefix: prefix, rollout: index), sequence: sequence,
+                position: trunkTokens.count + prefix.count - 1)
+            try append(to: &new, row: row, request: request)
+            return new
+        }
+    }
+
+    /// Decodes the last token of every unfinished rollout, one batch per position, until all are finished.
+    private func extend(_ rows: inout [Row], request: RolloutRequest, signal: AbortSignal) throws {
+        var live = rows.indices.filter { !rows[$0].isDone }
+        while !live.isEmpty {
+            let entries = live.map { index in
+                LlamaContext.Entry(
+                    token: rows[index].rollout.tokens[rows[index].rollout.tokens.count - 1],
+                    position: rows[index].position, sequence: rows[index].sequence, wantsLogits: true)
+            }
+            try decode(entries, signal: signal) { entry, row in
+                try append(to: &rows[live[entry]], row: row, request: request)
+            }
+            live.removeAll { rows[$0].isDone }
+        }
+    }
+
+    private func append(to row: inout Row, row logits: LogitRow, request: RolloutRequest) throws {
+        let uniform = row.noise.derived(row.rollout.tokens.count)
+        let normaliser = logits.logSumExp
+        guard normaliser.isFinite, let token = request.sampling.choose(from: logits, uniform: uniform.uniform) else {
+            throw LlamaError.logitsNotNumeric
+        }
+        row.rollout.tokens.append(token)
+        row.rollout.logProbability += Double(logits.logits[Int(token)]) - normaliser
+        row.position += 1
+        if vocabulary.isEnd(token) { row.rollout.finishReason = .stop }
+        row.isDone = row.rollout.finishReason == .stop || row.rollout.tokens.count >= request.maximumLength
+    }
+
+    // MARK: Plumbing
+
+    private var limit: Int { promptLength + maximumResponseLength }
+
+    private func decode(
+        _ entries: [LlamaContext.Entry], signal: AbortSignal, receive: (Int, LogitRow) throws -> Void
+    ) throws {
+        guard !entries.isEmpty else { return }
+        decodedTokens += entries.count
+        try context.decode(entries, signal: signal, receive: receive)
+    }
+
+    /// Runs synchronous work that a cancellation of the calling task interrupts.
+    private func interruptible<Result: Sendable>(
+        _ work: (AbortSignal) throws -> Result
+    ) async throws -> Result {
+        let signal = AbortSignal()
+        return try await withTaskCancellationHandler {
+            try work(signal)
+        } onCancel: {
+            signal.raise()
+        }
+    }
+}

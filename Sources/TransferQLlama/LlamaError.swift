@@ -1,0 +1,66 @@
+/// What can go wrong between a GGUF file and its tokens. Every message says what, where and how to mend it.
+public enum LlamaError: Error, Equatable, Sendable {
+    case noSuchFile(path: String)
+    case isDirectory(path: String)
+    case unreadable(path: String)
+    case notGGUF(path: String)
+    case damaged(path: String, reason: String)
+    case notLanguageModel(path: String, kind: String)
+    case adapterRejected(path: String, model: String, reason: String)
+    case noChatTemplate(model: String)
+    case unknownChatTemplate(model: String)
+    case emptyPrompt
+    case invalidToken(token: Int32, vocabulary: Int)
+    case promptTooLong(tokens: Int, limit: Int)
+    case tooManySequences(needed: Int, limit: Int)
+    case contextRefused(cells: Int, reason: String)
+    case contextFull(needed: Int, cells: Int)
+    case decodeFailed(code: Int32, reason: String)
+    case logitsNotNumeric
+    case quantizationFailed(path: String, reason: String)
+}
+
+extension LlamaError: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .noSuchFile(let path):
+            "there is no file \(path); check the path, or see what is there with: transferq models list"
+        case .isDirectory(let path):
+            "\(path) is a folder; name the GGUF file in it"
+        case .unreadable(let path):
+            "the file \(path) cannot be read; check its permissions"
+        case .notGGUF(let path):
+            "\(path) is not a GGUF file; convert the model to GGUF first, or name another file"
+        case .damaged(let path, let reason):
+            "the model file \(path) is damaged or of an unknown kind (\(reason)); get it again"
+        case .notLanguageModel(let path, let kind):
+            "\(path) is a GGUF file but no language model (\(kind)); name a model that generates text"
+        case .adapterRejected(let path, let model, let reason):
+            "the LoRA adapter \(path) does not fit the model \(model) (\(reason)); use an adapter made for this model"
+        case .noChatTemplate(let model):
+            "the model \(model) has no chat template; use --raw to continue plain text, or an instruction-tuned model"
+        case .unknownChatTemplate(let model):
+            "llama.cpp does not know the chat template of \(model); use --raw with a prompt in the model's own format"
+        case .emptyPrompt:
+            "the prompt is empty; give at least one word, as an argument, with --file or on standard input"
+        case .invalidToken(let token, let vocabulary):
+            "the token \(token) is outside the vocabulary of \(vocabulary) tokens"
+        case .promptTooLong(let tokens, let limit):
+            "the prompt has \(tokens) tokens and the model's context holds \(limit), the answer included; shorten it"
+        case .tooManySequences(let needed, let limit):
+            "this needs \(needed) sequences at once and llama.cpp holds \(limit); lower k, the rollouts or n"
+        case .contextRefused(let cells, let reason):
+            "llama.cpp could not make a context of \(cells) tokens (\(reason)); lower k, the horizon or max-tokens"
+        case .contextFull(let needed, let cells):
+            "the context holds \(cells) tokens and this step needs \(needed); "
+                + "lower k, the rollouts, the horizon or max-tokens, or make a larger context"
+        case .decodeFailed(let code, let reason):
+            "llama.cpp failed to decode (code \(code)\(reason.isEmpty ? "" : ", " + reason)); "
+                + "the model file may be damaged, or memory short"
+        case .logitsNotNumeric:
+            "the model returned logits that are not numbers; the file may be damaged: get it again"
+        case .quantizationFailed(let path, let reason):
+            "\(path) could not be requantised (\(reason))"
+        }
+    }
+}

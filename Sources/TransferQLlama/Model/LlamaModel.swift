@@ -1,0 +1,128 @@
+import CLlama
+import Foundation
+public import TransferQ
+
+/// The weights of a GGUF file, loaded once and shared by every context on them.
+///
+///     let model = try await LlamaModel(path: "model.gguf")
+///     let context = try await LlamaContext(model: model)
+///     let policy = try await LlamaPolicy(context: context, prompt: model.prompt(for: messages))
+@InferenceActor
+public final class LlamaModel {
+    public nonisolated let path: String
+    public nonisolated let vocabulary: LlamaVocabulary
+    /// The longest text that the model was trained on, in tokens.
+    public nonisolated let trainedContextLength: Int
+    let handle: ModelHandle
+
+    /// Loads a file.
+    ///
+    /// llama.cpp can end the whole process on a file that is damaged with intent or bad luck. Where that matters,
+    /// let a ``ModelProbe`` try the file first.
+    ///
+    /// - Throws: ``LlamaError`` when there is no such file, or it holds no model that generates text.
+    public init(path: String) throws {
+        _ = LlamaLibrary.start
+        try GGUFFile.check(path)
+        LlamaLibrary.forgetLog()
+        var parameters = llama_model_default_params()
+        // Returning false stops the load; nothing stops it here.
+        parameters.progress_callback = { _, _ in true }
+        guard let pointer = llama_model_load_from_file(path, parameters) else {
+            throw LlamaError.damaged(
+                path: path, reason: LlamaLibrary.firstComplaint(otherwise: "llama.cpp could not read it"))
+        }
+        let handle = ModelHandle(pointer)
+        self.handle = handle
+        self.path = path
+        guard let vocabulary = llama_model_get_vocab(pointer), llama_vocab_n_tokens(vocabulary) > 0,
+            llama_model_has_decoder(pointer), !llama_model_has_encoder(pointer)
+        else { throw LlamaError.notLanguageModel(path: path, kind: "it has an encoder or no vocabulary") }
+        let architecture = Self.metadata("general.architecture", of: pointer)
+        guard !Self.encoders.contains(where: architecture.contains) else {
+            throw LlamaError.notLanguageModel(path: path, kind: "its architecture is \(architecture)")
+        }
+        guard !llama_model_is_diffusion(pointer) else {
+            throw LlamaError.notLanguageModel(path: path, kind: "it is a diffusion model")
+        }
+        guard !llama_model_is_recurrent(pointer), !llama_model_is_hybrid(pointer) else {
+            throw LlamaError.notLanguageModel(
+                path: path, kind: "it is recurrent, so rollouts cannot fork its state")
+        }
+        self.vocabulary = LlamaVocabulary(vocabulary)
+        trainedContextLength = Int(llama_model_n_ctx_train(pointer))
+    }
+
+    /// What llama.cpp calls the model, e.g. `llama 256M Q8_0`.
+    public var summary: String {
+        var buffer = [CChar](repeating: 0, count: 128)
+        let length = llama_model_desc(handle.pointer, &buffer, buffer.count)
+        return String(decoding: buffer.prefix(Int(max(0, length))).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
+    /// `general.architecture` of the file, e.g. `llama`.
+    public var architecture: String { Self.metadata("general.architecture", of: handle.pointer) }
+
+    /// Parts of the names of architectures that read text but do not write it.
+    private static let encoders = ["bert", "t5encoder", "clip", "wavtokenizer", "embedding"]
+
+    private static func metadata(_ key: String, of model: OpaquePointer) -> String {
+        var buffer = [CChar](repeating: 0, count: 128)
+        let length = llama_model_meta_val_str(model, key, &buffer, buffer.count)
+        return String(decoding: buffer.prefix(Int(max(0, length))).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
+    /// Number of weights.
+    public var parameterCount: Int { Int(llama_model_n_params(handle.pointer)) }
+
+    /// The model's own chat template, in Jinja.
+    public var chatTemplate: String? {
+        llama_model_chat_template(handle.pointer, nil).map { String(cString: $0) }
+    }
+
+    /// The tokens of a conversation in the model's chat template, ready for an assistant's answer.
+    ///
+    /// Text of messages is never read as special tokens, whatever it contains.
+    ///
+    /// - Throws: ``LlamaError/emptyPrompt``, ``LlamaError/noChatTemplate(model:)`` or
+    ///   ``LlamaError/unknownChatTemplate(model:)``.
+    public func prompt(for messages: [Message]) throws -> [Token] {
+        try PromptEncoder(model: self).encode(messages)
+    }
+
+    /// The tokens of a plain text to be continued, without a template.
+    public func prompt(continuing text: String) throws -> [Token] {
+        try PromptEncoder(model: self).encode(raw: text)
+    }
+}
+
+/// Frees the model with its last user. llama.cpp needs no particular thread for it.
+final class ModelHandle: Sendable {
+    nonisolated(unsafe) let pointer: OpaquePointer  // used on the inference actor only; freed when nobody can
+
+    init(_ pointer: OpaquePointer) { self.pointer = pointer }
+
+    deinit { llama_model_free(pointer) }
+}
+
+/// A LoRA adapter loaded for one model.
+@InferenceActor
+public final class LlamaAdapter {
+    let model: LlamaModel
+    let pointer: OpaquePointer  // freed with the model
+    public nonisolated let path: String
+
+    /// - Throws: ``LlamaError`` when the file is missing, no adapter, or made for another model.
+    public init(path: String, model: LlamaModel) throws {
+        try GGUFFile.check(path)
+        LlamaLibrary.forgetLog()
+        guard let pointer = llama_adapter_lora_init(model.handle.pointer, path) else {
+            throw LlamaError.adapterRejected(
+                path: path, model: model.path,
+                reason: LlamaLibrary.firstComplaint(otherwise: "llama.cpp refused it"))
+        }
+        self.pointer = pointer
+        self.model = model
+        self.path = path
+    }
+}

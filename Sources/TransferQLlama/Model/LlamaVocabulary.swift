@@ -1,0 +1,67 @@
+import CLlama
+import Crypto
+import Foundation
+public import TransferQ
+
+/// A GGUF model's vocabulary, copied out of llama.cpp so that it can be read from anywhere.
+public struct LlamaVocabulary: Vocabulary {
+    public let size: Int
+    public let fingerprint: String
+
+    /// The bytes of all tokens, one after the other; token t has `bytes[offsets[t]..<offsets[t + 1]]`.
+    private let bytes: [UInt8]
+    private let offsets: [Int]
+    private let ends: Set<Token>
+    /// Tokens that mean something to the model rather than being text, by what a template writes for them.
+    let markers: [String: Token]
+
+    init(_ vocabulary: OpaquePointer) {
+        size = Int(llama_vocab_n_tokens(vocabulary))
+        var hash = SHA256()
+        var bytes: [UInt8] = []
+        var offsets = [0]
+        var ends: Set<Token> = []
+        var markers: [String: Token] = [:]
+        bytes.reserveCapacity(size * 8)
+        offsets.reserveCapacity(size + 1)
+        for token in 0..<Token(size) {
+            bytes += Self.piece(of: token, in: vocabulary)
+            offsets.append(bytes.count)
+            let text = llama_vocab_get_text(vocabulary, token).map { String(cString: $0) } ?? ""
+            if llama_vocab_is_eog(vocabulary, token) { ends.insert(token) }
+            if Self.isMarker(token, text: text, in: vocabulary) { markers[text] = token }
+            hash.update(data: Array(text.utf8) + [0, ends.contains(token) ? 1 : 0])
+        }
+        self.bytes = bytes
+        self.offsets = offsets
+        self.ends = ends
+        self.markers = markers
+        fingerprint = hash.finalize().map { String(format: "%02x", $0) }.joined()
+    }
+
+    public func isEnd(_ token: Token) -> Bool { ends.contains(token) }
+
+    public func bytes(of token: Token) -> [UInt8] {
+        guard token >= 0, token < size else { return [] }
+        return Array(bytes[offsets[Int(token)]..<offsets[Int(token) + 1]])
+    }
+
+    /// Control tokens are markers; so are "user defined" ones that look like one (others are runs of spaces and such).
+    private static func isMarker(_ token: Token, text: String, in vocabulary: OpaquePointer) -> Bool {
+        let attributes = llama_vocab_get_attr(vocabulary, token).rawValue
+        if attributes & LLAMA_TOKEN_ATTR_CONTROL.rawValue != 0 { return !text.isEmpty }
+        guard attributes & LLAMA_TOKEN_ATTR_USER_DEFINED.rawValue != 0 else { return false }
+        return (text.hasPrefix("<") && text.hasSuffix(">")) || (text.hasPrefix("[") && text.hasSuffix("]"))
+    }
+
+    /// Control tokens have no text.
+    private static func piece(of token: Token, in vocabulary: OpaquePointer) -> [UInt8] {
+        var buffer = [CChar](repeating: 0, count: 64)
+        var length = llama_token_to_piece(vocabulary, token, &buffer, Int32(buffer.count), 0, false)
+        if length < 0 {
+            buffer = [CChar](repeating: 0, count: Int(-length))
+            length = llama_token_to_piece(vocabulary, token, &buffer, Int32(buffer.count), 0, false)
+        }
+        return buffer.prefix(Int(max(0, length))).map { UInt8(bitPattern: $0) }
+    }
+}

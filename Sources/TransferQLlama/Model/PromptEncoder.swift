@@ -1,0 +1,130 @@
+import CLlama
+import Foundation
+import TransferQ
+
+/// Turns conversations into tokens such that only the template's own markers become special tokens.
+///
+/// llama.cpp lays out the template around placeholders. Special tokens are looked for in the template's text alone;
+/// the stretches between them, messages included, are tokenised as plain text.
+@InferenceActor
+struct PromptEncoder {
+    let model: LlamaModel
+
+    private var vocabulary: OpaquePointer? { llama_model_get_vocab(model.handle.pointer) }
+
+    func encode(_ messages: [Message]) throws -> [Token] {
+        guard messages.contains(where: { !$0.content.allSatisfy(\.isWhitespace) }) else {
+            throw LlamaError.emptyPrompt
+        }
+        guard let template = model.chatTemplate else { throw LlamaError.noChatTemplate(model: model.path) }
+        var runs: [Run] = []
+        var rest = Substring(try layOut(messages.map(\.role), template: template))
+        for (index, message) in messages.enumerated() {
+            // Templates that trim messages take the spaces of the placeholder away, too.
+            let kept = " " + Self.placeholder(index) + " "
+            let isKept = rest.contains(kept)
+            guard let range = rest.range(of: isKept ? kept : Self.placeholder(index)) else {
+                throw LlamaError.unknownChatTemplate(model: model.path)
+            }
+            append(template: rest[..<range.lowerBound], to: &runs)
+            let content = isKept ? message.content : message.content.trimmingCharacters(in: .whitespacesAndNewlines)
+            append(text: content, to: &runs)
+            rest = rest[range.upperBound...]
+        }
+        append(template: rest, to: &runs)
+        return try tokens(of: runs)
+    }
+
+    func encode(raw text: String) throws -> [Token] {
+        guard !text.isEmpty else { throw LlamaError.emptyPrompt }
+        return try tokens(of: [.text(text)])
+    }
+
+    private enum Run {
+        case marker(Token)
+        case text(String)
+    }
+
+    private static func placeholder(_ index: Int) -> String { "\u{E000}\(index)\u{E001}" }
+
+    /// The template with a placeholder for each message, up to where the assistant's answer begins.
+    private func layOut(_ roles: [String], template: String) throws -> String {
+        let strings = roles.enumerated().flatMap { [strdup($1), strdup(" " + Self.placeholder($0) + " ")] }
+        defer { strings.forEach { free($0) } }
+        let chat = roles.indices.map { llama_chat_message(role: strings[2 * $0], content: strings[2 * $0 + 1]) }
+        var buffer = [CChar](repeating: 0, count: 4096 + 256 * roles.count)
+        var length = llama_chat_apply_template(template, chat, chat.count, true, &buffer, Int32(buffer.count))
+        if Int(length) > buffer.count {
+            buffer = [CChar](repeating: 0, count: Int(length))
+            length = llama_chat_apply_template(template, chat, chat.count, true, &buffer, length)
+        }
+        guard length > 0 else { throw LlamaError.unknownChatTemplate(model: model.path) }
+        return String(decoding: buffer.prefix(Int(length)).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
+    private func append(text: String, to runs: inout [Run]) {
+        guard !text.isEmpty else { return }
+        if case .text(let before)? = runs.last {
+            runs[runs.count - 1] = .text(before + text)
+        } else {
+            runs.append(.text(text))
+        }
+    }
+
+    /// Splits a piece of the template at its special tokens, the longest match first.
+    private func append(template piece: Substring, to runs: inout [Run]) {
+        let markers = model.vocabulary.markers.filter { piece.contains($0.key) }
+            .sorted { $0.key.utf8.count > $1.key.utf8.count }
+        var plain = ""
+        var rest = piece
+        while let character = rest.first {
+            if let (text, token) = markers.first(where: { rest.hasPrefix($0.key) }) {
+                append(text: plain, to: &runs)
+                plain = ""
+                runs.append(.marker(token))
+                rest = rest.dropFirst(text.count)
+            } else {
+                plain.append(character)
+                rest = rest.dropFirst()
+            }
+        }
+        append(text: plain, to: &runs)
+    }
+
+    private func tokens(of runs: [Run]) throws -> [Token] {
+        var tokens: [Token] = []
+        for run in runs {
+            switch run {
+            case .marker(let token): tokens.append(token)
+            case .text(let text): tokens += plainTokens(of: text)
+            }
+        }
+        if let vocabulary, llama_vocab_get_add_bos(vocabulary), tokens.first != llama_vocab_bos(vocabulary) {
+            tokens.insert(llama_vocab_bos(vocabulary), at: 0)
+        }
+        guard !tokens.isEmpty else { throw LlamaError.emptyPrompt }
+        return tokens
+    }
+
+    /// Tokens of a text that holds no special token, even where it spells one.
+    private func plainTokens(of text: String) -> [Token] {
+        let tokens = tokenized(text)
+        // Some vocabularies list their markers as "user defined", which llama.cpp finds in plain text as well. Cutting
+        // the text inside such a marker leaves it as the letters it is written in.
+        let spelled = model.vocabulary.markers.first { tokens.contains($0.value) && text.contains($0.key) }
+        guard let marker = spelled?.key, marker.count > 1, let range = text.range(of: marker) else { return tokens }
+        let cut = text.index(after: range.lowerBound)
+        return plainTokens(of: String(text[..<cut])) + plainTokens(of: String(text[cut...]))
+    }
+
+    private func tokenized(_ text: String) -> [Token] {
+        let length = Int32(text.utf8.count)
+        var tokens = [Token](repeating: 0, count: Int(length) + 8)
+        var count = llama_tokenize(vocabulary, text, length, &tokens, Int32(tokens.count), false, false)
+        if count < 0, count > Int32.min {
+            tokens = [Token](repeating: 0, count: Int(-count))
+            count = llama_tokenize(vocabulary, text, length, &tokens, -count, false, false)
+        }
+        return Array(tokens.prefix(Int(max(0, count))))
+    }
+}

@@ -1,0 +1,95 @@
+import Crypto
+public import Foundation
+
+/// Tries a model file in a process of its own before this one touches it.
+///
+/// llama.cpp checks most of what it reads, but a damaged file can still end the process that loads it. The child
+/// loads the file, decodes two tokens, and says what is wrong; if it dies, that is the answer. A file that passed is
+/// remembered by path, size and time of change, so it is tried once.
+public struct ModelProbe: Sendable {
+    /// A program that takes `model [adapter]` behind `arguments`, exits with 0 when they load, and otherwise prints
+    /// one sentence to its standard error.
+    let executable: URL
+    let arguments: [String]
+    let stamps: URL
+
+    public init(executable: URL, arguments: [String], store: ModelStore) {
+        self.executable = executable
+        self.arguments = arguments
+        stamps = store.root.appending(path: "verified", directoryHint: .isDirectory)
+    }
+
+    /// - Throws: ``LlamaError`` when the files cannot be used.
+    public func check(model: String, adapter: String? = nil) throws {
+        try GGUFFile.check(model)
+        if let adapter { try GGUFFile.check(adapter) }
+        let files = [model] + (adapter.map { [$0] } ?? [])
+        let stamp = stamps.appending(path: try key(files))
+        if FileManager.default.fileExists(atPath: stamp.path) { return }
+
+        let child = Process()
+        child.executableURL = executable
+        child.arguments = arguments + files
+        let complaints = Pipe()
+        child.standardError = complaints
+        child.standardOutput = FileHandle.nullDevice
+        child.standardInput = FileHandle.nullDevice
+        do { try child.run() } catch {
+            throw LlamaError.damaged(path: model, reason: "it could not be tried: \(error.localizedDescription)")
+        }
+        let said = String(decoding: complaints.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        child.waitUntilExit()
+        if child.terminationReason == .exit, child.terminationStatus == 0 {
+            // Without the stamp the file is only tried again next time.
+            try? FileManager.default.createDirectory(at: stamps, withIntermediateDirectories: true)
+            _ = FileManager.default.createFile(atPath: stamp.path, contents: nil)
+            return
+        }
+        let last = files[files.count - 1]
+        guard child.terminationReason == .exit, let sentence = said.split(separator: "\n").last else {
+            throw LlamaError.damaged(
+                path: last, reason: "llama.cpp ended on it with signal \(child.terminationStatus)")
+        }
+        throw ProbeFailure(sentence: String(sentence))
+    }
+
+    private func key(_ files: [String]) throws -> String {
+        var hash = SHA256()
+        for file in files {
+            let path = URL(filePath: file).resolvingSymlinksInPath().path
+            let attributes: [FileAttributeKey: Any]
+            do { attributes = try FileManager.default.attributesOfItem(atPath: path) } catch {
+                throw LlamaError.unreadable(path: file)
+            }
+            let changed = (attributes[.modificationDate] as? Date)?.timeIntervalSince1970 ?? 0
+            let size = (attributes[.size] as? NSNumber)?.intValue ?? 0
+            let inode = (attributes[.systemFileNumber] as? NSNumber)?.intValue ?? 0
+            hash.update(data: Data("\(path)|\(size)|\(changed)|\(inode)|\(LlamaLibrary.version)\n".utf8))
+        }
+        return hash.finalize().map { String(format: "%02x", $0) }.joined()
+    }
+}
+
+/// What the child of a ``ModelProbe`` said.
+public struct ProbeFailure: Error, CustomStringConvertible {
+    let sentence: String
+    public var description: String { sentence }
+}
+
+extension LlamaModel {
+    /// What a probe's child does: loads the model, and the adapter, and decodes two tokens.
+    ///
+    /// - Throws: ``LlamaError`` when that fails.
+    public static func verify(path: String, adapter: String?) async throws {
+        let model = try LlamaModel(path: path)
+        let loaded = try adapter.map { try LlamaAdapter(path: $0, model: model) }
+        let context = try LlamaContext(
+            model: model, adapter: loaded, configuration: .init(cells: 256, sequences: 1))
+        let policy = try LlamaPolicy(context: context, prompt: [0])
+        do {
+            _ = try await policy.candidates(after: [0], count: 1)
+        } catch LlamaError.decodeFailed(_, let reason) {
+            throw LlamaError.damaged(path: path, reason: "two tokens could not be decoded, \(reason)")
+        }
+    }
+}

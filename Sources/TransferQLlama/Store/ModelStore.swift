@@ -1,0 +1,103 @@
+public import Foundation
+
+/// The per-user folder that holds models and what is known of them.
+public struct ModelStore: Sendable {
+    public let root: URL
+
+    public init(root: URL) {
+        self.root = root
+    }
+
+    /// `TRANSFERQ_CACHE`, or `transferq` in the user's cache folder.
+    public static var standard: ModelStore {
+        let environment = ProcessInfo.processInfo.environment
+        if let path = environment["TRANSFERQ_CACHE"], !path.isEmpty {
+            return ModelStore(root: URL(filePath: path, directoryHint: .isDirectory))
+        }
+        #if os(macOS)
+            let caches = URL.cachesDirectory
+        #else
+            let home = FileManager.default.homeDirectoryForCurrentUser
+            let caches =
+                environment["XDG_CACHE_HOME"].flatMap { $0.isEmpty ? nil : URL(filePath: $0) }
+                ?? home.appending(path: ".cache")
+        #endif
+        return ModelStore(root: caches.appending(path: "transferq", directoryHint: .isDirectory))
+    }
+
+    public var models: URL { root.appending(path: "models", directoryHint: .isDirectory) }
+
+    /// Where the file of a model belongs.
+    public func file(_ name: String) -> URL { models.appending(path: name) }
+
+    /// The GGUF files in the store, by name.
+    ///
+    /// - Throws: a file-system error when the folder is there but cannot be read.
+    public func files() throws -> [URL] {
+        guard FileManager.default.fileExists(atPath: models.path) else { return [] }
+        return try FileManager.default.contentsOfDirectory(at: models, includingPropertiesForKeys: nil)
+            .filter { $0.pathExtension == "gguf" }
+            .sorted { $0.lastPathComponent < $1.lastPathComponent }
+    }
+
+    /// The file that `name` stands for: a path, a file of the store, or a known model whose file is in the store.
+    ///
+    /// - Throws: ``StoreError`` or ``LlamaError/noSuchFile(path:)`` when there is none.
+    public func resolve(_ name: String) throws -> URL {
+        if let known = KnownModel.named(name) {
+            let candidates = [known.preferredFile, known.file].map(file)
+            guard let present = candidates.first(where: { FileManager.default.fileExists(atPath: $0.path) }) else {
+                throw StoreError.notPulled(name: known.name)
+            }
+            return present
+        }
+        if FileManager.default.fileExists(atPath: name) { return URL(filePath: name) }
+        let stored = file(name)
+        if !name.contains("/"), !name.isEmpty, FileManager.default.fileExists(atPath: stored.path) { return stored }
+        if name.contains("/") || name.hasSuffix(".gguf") { throw LlamaError.noSuchFile(path: name) }
+        throw StoreError.unknownModel(name: name, known: KnownModel.all.map(\.name))
+    }
+}
+
+/// What can go wrong with the store. Every message says what, where and how to mend it.
+public enum StoreError: Error, Equatable, Sendable {
+    case unknownModel(name: String, known: [String])
+    case notPulled(name: String)
+    case badAddress(String)
+    case refusedByServer(address: String, status: Int)
+    case interrupted(address: String, received: Int, expected: Int?, reason: String)
+    case wrongChecksum(what: String, expected: String, got: String)
+    case cannotWrite(path: String, reason: String)
+    case packageUnavailable(package: String, reason: String)
+    case exists(path: String)
+}
+
+extension StoreError: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .unknownModel(let name, let known):
+            "there is no model '\(name)'; give a GGUF file, or one of \(known.joined(separator: ", "))"
+        case .notPulled(let name):
+            "the model \(name) is not on this machine; get it with: transferq models pull \(name)"
+        case .badAddress(let address):
+            "'\(address)' is no place to get a model from; give a known name, a GGUF file, an https address "
+                + "or hf:OWNER/REPO/FILE.gguf"
+        case .refusedByServer(let address, let status):
+            "the server answered \(status) for \(address); "
+                + (status == 401 || status == 403
+                    ? "set HF_TOKEN if the model needs a login" : "check the address")
+        case .interrupted(let address, let received, let expected, let reason):
+            "the download of \(address) was cut after \(received)"
+                + (expected.map { " of \($0)" } ?? "") + " bytes (\(reason)); "
+                + "run the same command again to resume"
+        case .wrongChecksum(let what, let expected, let got):
+            "\(what) has SHA-256 \(got), not \(expected); it was thrown away: get it again, or correct the checksum"
+        case .cannotWrite(let path, let reason):
+            "\(path) cannot be written (\(reason)); free some space or choose another place"
+        case .packageUnavailable(let package, let reason):
+            "the package \(package) could not be fetched (\(reason)); check the network and python3's pip"
+        case .exists(let path):
+            "\(path) exists already; remove it first, or choose another name"
+        }
+    }
+}

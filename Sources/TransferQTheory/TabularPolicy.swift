@@ -1,0 +1,99 @@
+public import TransferQ
+import Foundation
+
+/// A policy given by a table: one distribution over the vocabulary for each unfinished response.
+///
+/// Responses end with the end token or at `maximumResponseLength`. Everything about it can be computed by
+/// enumeration, which makes it the oracle for the tests of the decoding methods.
+public final class TabularPolicy: Policy {
+    public let vocabulary: any Vocabulary
+    public let maximumResponseLength: Int
+    public let promptLength = 0
+    private let logRows: [[Token]: [Double]]
+
+    /// - Parameter rows: for every unfinished response, probabilities of all tokens that sum to one.
+    public init(vocabulary: TabularVocabulary, maximumLength: Int, rows: [[Token]: [Double]]) {
+        self.vocabulary = vocabulary
+        maximumResponseLength = maximumLength
+        logRows = rows.mapValues { $0.map { log($0) } }
+    }
+
+    /// A random table: softmax of `spread` times standard Gumbel noise in each row.
+    public static func random(
+        vocabularySize: Int, maximumLength: Int, endToken: Token?, spread: Double = 1, seed: UInt64
+    ) -> TabularPolicy {
+        let vocabulary = TabularVocabulary(size: vocabularySize, endToken: endToken)
+        var rows: [[Token]: [Double]] = [:]
+        var open: [[Token]] = [[]]
+        while let prefix = open.popLast() {
+            let noise = prefix.reduce(Noise(seed: seed)) { $0.derived(Int($1)) }.derived(-1)
+            let logits = (0..<vocabularySize).map { spread * noise.derived($0).gumbel }
+            rows[prefix] = LogSpace.logSoftmax(logits).map { exp($0) }
+            guard prefix.count + 1 < maximumLength else { continue }
+            open += (0..<Token(vocabularySize)).filter { $0 != endToken }.map { prefix + [$0] }
+        }
+        return TabularPolicy(vocabulary: vocabulary, maximumLength: maximumLength, rows: rows)
+    }
+
+    /// log π(· | response) for every token, nats.
+    ///
+    /// - Throws: ``TabularError/noRow(_:)`` for a response that is finished or not in the table.
+    public func logRow(after response: [Token]) throws -> [Double] {
+        guard let row = logRows[response] else { throw TabularError.noRow(response) }
+        return row
+    }
+
+    public func candidates(after response: [Token], count: Int) async throws -> [Candidate] {
+        let row = try logRow(after: response)
+        return TopK.indices(count: count, of: row).map { Candidate(token: Token($0), logProbability: row[$0]) }
+    }
+
+    public func logProbabilities(of tokens: [Token], after response: [Token]) async throws -> [Double] {
+        let row = try logRow(after: response)
+        return tokens.map { row[Int($0)] }
+    }
+
+    public func rollouts(_ request: RolloutRequest) async throws -> [[Rollout]] {
+        try request.prefixes.map { prefix in
+            try (0..<request.count).map { index in
+                try rollout(request, prefix: prefix, noise: request.noise(prefix: prefix, rollout: index))
+            }
+        }
+    }
+
+    private func rollout(_ request: RolloutRequest, prefix: [Token], noise: Noise) throws -> Rollout {
+        var rollout = Rollout(tokens: [], logProbability: 0, finishReason: .length)
+        var text = request.response + prefix
+        while true {
+            if let last = text.last, vocabulary.isEnd(last) {
+                rollout.finishReason = .stop
+                return rollout
+            }
+            guard rollout.tokens.count < request.maximumLength, text.count < maximumResponseLength else {
+                return rollout
+            }
+            let row = try logRow(after: text)
+            let order = TopK.indices(count: row.count, of: row)
+            let distribution = request.sampling.distribution(
+                over: order.map { Candidate(token: Token($0), logProbability: row[$0]) })
+            let uniform = noise.derived(rollout.tokens.count).uniform
+            guard let index = Sampling.draw(from: distribution, uniform: uniform) else { return rollout }
+            let token = distribution[index].token
+            rollout.tokens.append(token)
+            rollout.logProbability += row[Int(token)]
+            text.append(token)
+        }
+    }
+}
+
+/// What can go wrong with a table.
+public enum TabularError: Error, Equatable, CustomStringConvertible {
+    case noRow([Token])
+
+    public var description: String {
+        switch self {
+        case .noRow(let response):
+            "the table has no row for the response \(response); add one, or do not continue a finished response"
+        }
+    }
+}
