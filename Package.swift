@@ -36,7 +36,7 @@ let package = Package(
         .executableTarget(
             name: "TransferQCLI",
             dependencies: [
-                "TransferQ", "TransferQLlama",
+                "TransferQ", "TransferQLlama", "CLlama",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: settings),

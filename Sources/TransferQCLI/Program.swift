@@ -18,7 +18,7 @@ struct TransferQCommand: AsyncParsableCommand {
             """,
         version: "0.1.0",
         subcommands: [
-            GenerateCommand.self, CompareCommand.self, MethodsCommand.self, ModelsCommand.self,
+            GenerateCommand.self, CompareCommand.self, MethodsCommand.self, ModelsCommand.self, BenchCommand.self,
         ])
 }
 

@@ -128,7 +128,8 @@ public final class LlamaPolicy: Policy {
     private struct Row {
         let noise: Noise
         var rollout = Rollout(tokens: [], logProbability: 0, finishReason: .length)
-        var sequence: SequenceLease
+        /// Nil until a token is to be decoded.
+        var sequence: SequenceLease?
         /// Where the rollout's last token belongs.
         var position: Int
         var isDone = false
@@ -154,6 +155,10 @@ public final class LlamaPolicy: Policy {
         var entries: [LlamaContext.Entry] = []
         var owners: [(prefix: Int, sequence: SequenceLease)] = []
         for (index, prefix) in request.prefixes.enumerated() where !ended[index] {
+            if prefix.isEmpty {
+                rows[index] = try withTrunkRow { try begin(request, prefix: prefix, row: $0) }
+                continue
+            }
             let sequence = try context.fork(trunk, length: start)
             for (offset, token) in prefix.enumerated() {
                 owners.append((index, sequence))
@@ -162,26 +167,24 @@ public final class LlamaPolicy: Policy {
                         token: token, position: start + offset, sequence: sequence,
                         wantsLogits: offset == prefix.count - 1))
             }
-            if prefix.isEmpty {
-                try withTrunkRow { row in
-                    rows[index] = try begin(request, prefix: prefix, sequence: sequence, row: row)
-                }
-            }
         }
         var newBranches: [Branch] = []
         try decode(entries, signal: signal) { entry, row in
             let (index, sequence) = owners[entry]
             let prefix = request.prefixes[index]
-            rows[index] = try begin(request, prefix: prefix, sequence: sequence, row: row)
+            rows[index] = try begin(request, prefix: prefix, row: row)
+            rows[index][0].sequence = sequence
             if prefix.count == 1 {
                 newBranches.append(Branch(token: prefix[0], sequence: sequence, logits: Array(row.logits)))
             }
         }
-        // Only now is every prefix decoded, so that the others of its rollouts can fork it.
+        // Only now is every prefix decoded, so that the other rollouts can fork it.
         for index in rows.indices {
-            for rollout in rows[index].indices.dropFirst() where !rows[index][rollout].isDone {
-                rows[index][rollout].sequence = try context.fork(
-                    rows[index][0].sequence, length: start + request.prefixes[index].count)
+            let source = rows[index].first?.sequence ?? trunk
+            let length = start + request.prefixes[index].count
+            for rollout in rows[index].indices
+            where !rows[index][rollout].isDone && rows[index][rollout].sequence == nil {
+                rows[index][rollout].sequence = try context.fork(source, length: length)
             }
         }
         let width = rows.map(\.count)
@@ -207,11 +210,11 @@ public final class LlamaPolicy: Policy {
 
     /// The first token of each rollout of a prefix, from the logits after the prefix.
     private func begin(
-        _ request: RolloutRequest, prefix: [Token], sequence: SequenceLease, row: LogitRow
+        _ request: RolloutRequest, prefix: [Token], row: LogitRow
     ) throws -> [Row] {
         try (0..<request.count).map { index in
             var new = Row(
-                noise: request.noise(prefix: prefix, rollout: index), sequence: sequence,
+                noise: request.noise(prefix: prefix, rollout: index),
                 position: trunkTokens.count + prefix.count - 1)
             try append(to: &new, row: row, request: request)
             return new
@@ -222,10 +225,12 @@ public final class LlamaPolicy: Policy {
     private func extend(_ rows: inout [Row], request: RolloutRequest, signal: AbortSignal) throws {
         var live = rows.indices.filter { !rows[$0].isDone }
         while !live.isEmpty {
-            let entries = live.map { index in
-                LlamaContext.Entry(
-                    token: rows[index].rollout.tokens[rows[index].rollout.tokens.count - 1],
-                    position: rows[index].position, sequence: rows[index].sequence, wantsLogits: true)
+            let entries = live.compactMap { index -> LlamaContext.Entry? in
+                guard let sequence = rows[index].sequence, let token = rows[index].rollout.tokens.last else {
+                    return nil  // an unfinished rollout has both
+                }
+                return LlamaContext.Entry(
+                    token: token, position: rows[index].position, sequence: sequence, wantsLogits: true)
             }
             try decode(entries, signal: signal) { entry, row in
                 try append(to: &rows[live[entry]], row: row, request: request)
