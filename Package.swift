@@ -42,13 +42,16 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(
             name: "TransferQTests", dependencies: ["TransferQ", "TransferQTheory"], swiftSettings: settings),
-        .testTarget(
-            name: "TransferQLlamaTests", dependencies: ["TransferQLlama", "TransferQ", "CLlama"],
+        // Model files that tests write themselves, and the real one that set-up brought.
+        .target(
+            name: "TestSupport", dependencies: ["TransferQ", "TransferQLlama", "CLlama"], path: "Tests/TestSupport",
             swiftSettings: settings),
         .testTarget(
-            name: "TransferQCLITests",
-            dependencies: ["TransferQCLI", "TransferQLlama", "CLlama"],
+            name: "TransferQLlamaTests", dependencies: ["TransferQLlama", "TransferQ", "TestSupport"],
             swiftSettings: settings),
+        .testTarget(
+            name: "TransferQCLITests", dependencies: ["TransferQCLI", "TransferQLlama", "TestSupport"],
+            exclude: ["server.py"], swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6]
 )

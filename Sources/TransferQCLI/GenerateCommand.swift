@@ -38,7 +38,7 @@ struct GenerateCommand: AsyncParsableCommand {
     func run() async throws {
         let configured = try DecodingMethods.make(
             method ?? (answer.reward.isEmpty ? SampledDecoding.name : TransferQDirect.name), parameters.values)
-        let trace = try trace.map(LineFile.init)
+        let trace = try trace.map(TraceFile.init)
         let (summary, session) = try await Interruption.cancellable {
             let session = try await Session.open(
                 models: models, prompt: prompt, answer: answer, methods: [configured])
@@ -64,6 +64,7 @@ struct GenerateCommand: AsyncParsableCommand {
             Console.print(try JSON.pretty(AnswerReport(summary, method: configured, session: session)))
         }
         if summary.finishReason == .cancelled { throw CancellationError() }
+        if trace?.hasFailed == true { throw ExitCode.failure }
     }
 }
 

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Synchronization
 import TransferQ
 import TransferQLlama
 
@@ -106,23 +107,32 @@ enum JSON {
     }
 }
 
-/// A file that receives whole lines.
-final class LineFile: Sendable {
-    let path: String
+/// The trace: a file that receives whole lines. A disk that fills up ends the trace, not the answer.
+final class TraceFile: Sendable {
+    private let path: String
     private let file: FileHandle
+    private let failed = Mutex(false)
 
     /// Makes the file, or empties it.
     init(path: String) throws {
-        guard FileManager.default.createFile(atPath: path, contents: nil),
+        let isDevice = path.hasPrefix("/dev/")
+        guard isDevice || FileManager.default.createFile(atPath: path, contents: nil),
             let file = FileHandle(forWritingAtPath: path)
         else { throw UsageError("the trace \(path) cannot be written; check that its folder is there and open to you") }
         self.path = path
         self.file = file
     }
 
-    func append(_ line: String) throws {
-        do { try file.write(contentsOf: Data((line + "\n").utf8)) } catch {
-            throw UsageError("the trace \(path) could not be written on (\(error.localizedDescription)); free some space")
+    /// Whether a line was lost.
+    var hasFailed: Bool { failed.withLock { $0 } }
+
+    func append(_ line: String) {
+        failed.withLock { failed in
+            if failed { return }
+            do { try file.write(contentsOf: Data((line + "\n").utf8)) } catch {
+                failed = true
+                Console.say("error: the trace \(path) ends here, it could not be written; free some space. The answer goes on.")
+            }
         }
     }
 }

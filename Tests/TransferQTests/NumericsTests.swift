@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@testable import TransferQ
+import TransferQ
 
 @Suite struct NumericsTests {
     /// A row with the range of real logits.

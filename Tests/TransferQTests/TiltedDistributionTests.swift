@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@testable import TransferQ
+import TransferQ
 
 @Suite struct TiltedDistributionTests {
     private func problem(_ seed: UInt64, size: Int = 8) -> (logTilt: [Double], values: [Double]) {

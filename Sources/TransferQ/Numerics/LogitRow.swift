@@ -77,7 +77,7 @@ public struct LogitRow {
 
     /// The token at which the cumulative probability of softmax(logits / temperature), in order of token ids,
     /// first exceeds `uniform` in (0, 1). Nil when an entry is NaN.
-    func sample(temperature: Float, uniform: Double) -> Token? {
+    public func sample(temperature: Float, uniform: Double) -> Token? {
         guard let largest = top?.logit, largest > -.infinity else { return nil }
         let scale = 1 / temperature
         let sum = scaledSum(maximum: largest, scale: scale)

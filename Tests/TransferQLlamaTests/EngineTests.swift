@@ -1,0 +1,290 @@
+import Foundation
+import TestSupport
+import Testing
+import TransferQ
+import TransferQLlama
+
+/// The engine with the real model. Serialised: every test wants the whole machine.
+@Suite(.serialized) struct EngineTests {
+    /// Largest difference of a log-probability, in nats, that the same tokens may show when they were decoded in batches
+    /// of other shapes. llama.cpp picks other kernels for other widths, and these round differently.
+    static let tolerance = 0.05
+
+    static func request(
+        _ response: [Token], _ prefixes: [[Token]], length: Int, count: Int = 1, sampling: Sampling = .greedy
+    ) -> RolloutRequest {
+        RolloutRequest(
+            response: response, prefixes: prefixes, count: count, maximumLength: length, sampling: sampling,
+            noise: Noise(seed: 3))
+    }
+
+    /// With 32-bit weights rounding stays small, so every log-probability above −12 must agree. The quantised file
+    /// rounds activations to 8 bits, which turns the last bit of a sum into whole steps; there the two distributions
+    /// must agree, and forks must not add to what decoding token by token shows without any.
+    @Test(arguments: [Quantization.f32, .q8_0])
+    func logitsAfterPrefixReuseEqualLogitsFromScratch(format: Quantization) async throws {
+        let folder = try TemporaryFolder()
+        var model = try await RealModel.load()
+        if format == .f32 {
+            let file = folder.file("model.gguf")
+            try await format.requantize(model.path, to: file.path)
+            model = try await LlamaModel(path: file.path)
+        }
+        let context = try await LlamaContext(model: model, configuration: .init(cells: 1024, sequences: 16))
+        let all = (0..<Token(model.vocabulary.size)).map { $0 }
+        var reuse = Difference()
+        var stepwise = Difference()
+        for text in RealModel.prompts.prefix(6) {
+            let prompt = try await model.prompt(for: [Message(role: "user", content: text)])
+            let policy = try await LlamaPolicy(context: context, prompt: prompt)
+            let plain = try await LlamaPolicy(context: context, prompt: prompt)
+            var response: [Token] = []
+            for step in 0..<12 {
+                let candidates = try await policy.candidates(after: response, count: 4)
+                _ = try await policy.rollouts(Self.request(response, candidates.map { [$0.token] }, length: 5))
+                _ = try await plain.candidates(after: response, count: 1)
+                // Not always the first, so that every branch gets adopted at some time.
+                let next = candidates[step % 4].token
+                if policy.vocabulary.isEnd(next) { break }
+                response.append(next)
+            }
+            let fresh = try await LlamaPolicy(context: context, prompt: prompt)
+            let scratch = try await fresh.logProbabilities(of: all, after: response)
+            reuse.add(try await policy.logProbabilities(of: all, after: response), scratch)
+            stepwise.add(try await plain.logProbabilities(of: all, after: response), scratch)
+        }
+        print("prefix reuse, \(format): \(reuse); token by token: \(stepwise)")
+        #expect(reuse.largest > 0, "the two ways must not be one")
+        #expect(reuse.kl < 0.03)
+        if format == .f32 { #expect(reuse.largest < Self.tolerance) }
+        #expect(reuse.kl < 3 * stepwise.kl + 1e-4)
+    }
+
+    /// How far apart distributions are.
+    private struct Difference: CustomStringConvertible {
+        /// Largest KL divergence, nats.
+        var kl = 0.0
+        /// Largest difference of a log-probability above −12, nats.
+        var largest = 0.0
+
+        mutating func add(_ got: [Double], _ expected: [Double]) {
+            kl = max(kl, LogSpace.klDivergence(expected, from: got))
+            for (a, b) in zip(got, expected) where b > -12 { largest = max(largest, abs(a - b)) }
+        }
+
+        var description: String { String(format: "KL %.5f, largest difference %.4f nats", kl, largest) }
+    }
+
+    @Test func batchedRolloutsEqualSingleOnes() async throws {
+        var flips = 0
+        var widest = 0.0
+        #expect(RealModel.prompts.count == 50)
+        for text in RealModel.prompts {
+            let (policy, context) = try await RealModel.policy(text, sequences: 16, cells: 512)
+            let prefixes = try await policy.candidates(after: [], count: 4).map { [$0.token] }
+            let batched = try await policy.rollouts(Self.request([], prefixes, length: 8))
+            for (prefix, expected) in zip(prefixes, batched.map { $0[0] }) {
+                let single = try await policy.rollouts(Self.request([], [prefix], length: 8))[0][0]
+                if single.tokens == expected.tokens {
+                    #expect(abs(single.logProbability - expected.logProbability) < 8 * Self.tolerance)
+                    continue
+                }
+                // A near-tie: where they part, the two tokens must be as good as equal.
+                let common = zip(single.tokens, expected.tokens).prefix { $0 == $1 }.map { $0.0 }
+                let fresh = try await LlamaPolicy(
+                    context: context, prompt: RealModel.load().prompt(for: [Message(role: "user", content: text)]))
+                let logs = try await fresh.logProbabilities(
+                    of: [single.tokens[common.count], expected.tokens[common.count]], after: prefix + common)
+                let gap = abs(logs[0] - logs[1])
+                print("near-tie after \"\(text)\": gap \(gap) nats")
+                flips += 1
+                widest = max(widest, gap)
+            }
+        }
+        print("batched against single: \(flips) flips in 200 rollouts, widest gap \(widest) nats")
+        #expect(widest < Self.tolerance)
+        #expect(flips <= 4)
+    }
+
+    @Test func sampledRolloutsDependOnSeedAndIndexOnly() async throws {
+        let (policy, _) = try await RealModel.policy("Tell me about rivers.")
+        let prefixes = try await policy.candidates(after: [], count: 3).map { [$0.token] }
+        let together = try await policy.rollouts(
+            Self.request([], prefixes, length: 6, count: 3, sampling: .ancestral))
+        let again = try await policy.rollouts(
+            Self.request([], Array(prefixes.reversed()), length: 6, count: 3, sampling: .ancestral))
+        #expect(together.map { $0.map(\.tokens) } == again.reversed().map { $0.map(\.tokens) })
+        #expect(Set(together[0].map(\.tokens)).count > 1)
+        for rollout in together.joined() { #expect(rollout.logProbability < 0) }
+    }
+
+    @Test func sampledTokensFollowTheModel() async throws {
+        let (policy, _) = try await RealModel.policy("Say yes or no.")
+        let top = try await policy.candidates(after: [], count: 6)
+        var counts = [Int](repeating: 0, count: top.count + 1)
+        let draws = try await policy.rollouts(
+            Self.request([], [[]], length: 1, count: 4000, sampling: .ancestral))[0]
+        for draw in draws {
+            counts[top.firstIndex { $0.token == draw.tokens[0] } ?? top.count] += 1
+        }
+        for (index, candidate) in top.enumerated() {
+            let probability = exp(candidate.logProbability)
+            let error = (probability * (1 - probability) / 4000).squareRoot()
+            #expect(abs(Double(counts[index]) / 4000 - probability) < 5 * error)
+        }
+    }
+
+    static func generate(
+        _ policy: LlamaPolicy, baseline: LlamaPolicy? = nil, method: String = "transfer-q",
+        _ parameters: [String: ParameterValue] = [:], length: Int = 8, seed: UInt64 = 1,
+        reward: String = "length:20"
+    ) async throws -> GenerationSummary {
+        let task = try DecodingTask(
+            reference: policy, baseline: baseline, reward: RewardSpecification.parse([reward]),
+            maximumLength: length, seed: seed)
+        let configured = try DecodingMethods.make(method, parameters)
+        for try await event in try Generation(task: task, method: configured.method) {
+            if case .finished(let summary) = event { return summary }
+        }
+        throw CancellationError()
+    }
+
+    @Test func noTokenIsDecodedTwice() async throws {
+        let (policy, _) = try await RealModel.policy("Name some flowers.")
+        let summary = try await Self.generate(policy, ["k": 5, "horizon": 4, "alpha": 0.1], length: 10)
+        // A rollout of n tokens decodes its candidate and all its tokens but the last; the chosen candidate is kept.
+        let decoded = await policy.decodedTokens
+        #expect(decoded == policy.promptLength + summary.usage.rolloutTokens)
+        #expect(summary.usage.rolloutTokens > 100)
+    }
+
+    @Test(arguments: ["transfer-q", "sample", "best-of-n", "greedy"])
+    func sameSeedGivesTheSameAnswer(method: String) async throws {
+        let (policy, context) = try await RealModel.policy("Write a line about autumn.", system: "Be brief.")
+        let prompt = try await RealModel.load().prompt(for: [
+            Message(role: "system", content: "Be brief."),
+            Message(role: "user", content: "Write a line about autumn."),
+        ])
+        let parameters: [String: ParameterValue] =
+            method == "transfer-q" ? ["k": 4, "horizon": 4, "rollouts": 2, "alpha": 0.2] : [:]
+        let first = try await Self.generate(policy, method: method, parameters, length: 12)
+        let second = try await Self.generate(
+            LlamaPolicy(context: context, prompt: prompt), method: method, parameters, length: 12)
+        #expect(first.tokens == second.tokens)
+        #expect(first.reward == second.reward)
+        if method != "greedy" {
+            let other = try await Self.generate(policy, method: method, parameters, length: 12, seed: 2)
+            #expect(other.tokens != first.tokens)
+        }
+    }
+
+    @Test func twoHundredGenerationsLeaveNothingBehind() async throws {
+        let model = try await RealModel.load()
+        let context = try await LlamaContext(model: model, configuration: .init(cells: 512, sequences: 20))
+        let prompt = try await model.prompt(for: [Message(role: "user", content: "Hello there.")])
+        var settled = 0
+        for round in 0..<200 {
+            let policy = try await LlamaPolicy(context: context, prompt: prompt)
+            let summary = try await Self.generate(
+                policy, ["k": 3, "horizon": 2, "rollouts": 2], length: 3, seed: UInt64(round))
+            #expect(!summary.tokens.isEmpty || summary.finishReason == .stop)
+            if round == 49 { settled = Self.residentMegabytes() }
+        }
+        #expect(await context.leasedSequences == 0)
+        #expect(await context.usedCells == 0)
+        let growth = Self.residentMegabytes() - settled
+        print("200 generations: memory grew by \(growth) MB after the first 50")
+        #expect(growth < 16)
+    }
+
+    /// Largest resident memory so far.
+    private static func residentMegabytes() -> Int {
+        var usage = rusage()
+        #if os(macOS)
+            getrusage(RUSAGE_SELF, &usage)
+            return usage.ru_maxrss >> 20
+        #else
+            getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+            return usage.ru_maxrss >> 10
+        #endif
+    }
+
+    @Test func generationStopsAtTheEndToken() async throws {
+        let (policy, _) = try await RealModel.policy("Answer with the single word: blue.")
+        let summary = try await Self.generate(policy, method: "greedy", length: 200)
+        #expect(summary.finishReason == .stop)
+        #expect(summary.tokens.count < 200)
+        #expect(summary.usage.completionTokens == summary.tokens.count + 1)
+        #expect(!summary.tokens.contains { policy.vocabulary.isEnd($0) })
+        #expect(!summary.response.contains("<|"))
+    }
+
+    @Test func cancellationInterruptsARolloutAndLeavesThePolicyUsable() async throws {
+        let (policy, context) = try await RealModel.policy("Describe a market.", sequences: 64, cells: 8192)
+        let before = try await policy.candidates(after: [], count: 60)
+        let request = Self.request([], before.map { [$0.token] }, length: 100)
+        let clock = ContinuousClock()
+        let task = Task { try await policy.rollouts(request) }
+        try await Task.sleep(for: .milliseconds(300))
+        let start = clock.now
+        task.cancel()
+        await #expect(throws: CancellationError.self) { try await task.value }
+        #expect(clock.now - start < .seconds(1))
+        #expect(await context.leasedSequences == 1)
+        let after = try await policy.candidates(after: [], count: 60)
+        #expect(before == after)
+        let small = try await policy.rollouts(Self.request([], [[before[0].token]], length: 4))
+        #expect(small[0][0].tokens.count > 0)
+    }
+
+    @Test func anotherResponseIsFollowedCorrectly() async throws {
+        let (policy, context) = try await RealModel.policy("Count to five.")
+        let vocabulary = policy.vocabulary
+        let model = try await RealModel.load()
+        let one = try await model.prompt(continuing: "One, two, three, four, five.")
+        let other = try await model.prompt(continuing: "One, two, and then five.")
+        for response in [one, other, Array(one.prefix(3)), [], one] {
+            let got = try await policy.candidates(after: response, count: 5)
+            let fresh = try await LlamaPolicy(
+                context: context, prompt: model.prompt(for: [Message(role: "user", content: "Count to five.")]))
+            let expected = try await fresh.candidates(after: response, count: 5)
+            #expect(got[0].token == expected[0].token, "after \(vocabulary.text(of: response))")
+            #expect(abs(got[0].logProbability - expected[0].logProbability) < Self.tolerance)
+        }
+    }
+
+    @Test func requestsThatDoNotFitAreRefusedNotFatal() async throws {
+        let model = try await RealModel.load()
+        let prompt = try await model.prompt(for: [Message(role: "user", content: "Hi.")])
+        let small = try await LlamaContext(model: model, configuration: .init(cells: 256, sequences: 8))
+        let policy = try await LlamaPolicy(context: small, prompt: prompt)
+        let tokens = try await policy.candidates(after: [], count: 10).map { [$0.token] }
+        await #expect(throws: LlamaError.tooManySequences(needed: 9, limit: 8)) {
+            try await policy.rollouts(Self.request([], tokens, length: 4))
+        }
+        await #expect(throws: LlamaError.self) {
+            try await policy.rollouts(Self.request([], [tokens[0]], length: 10_000))
+        }
+        await #expect(throws: LlamaError.self) {
+            try await policy.rollouts(Self.request([], Array(tokens.prefix(6)), length: 100))
+        }
+        await #expect(throws: LlamaError.self) { try await policy.candidates(after: [-1], count: 1) }
+        await #expect(throws: LlamaError.self) { try await policy.candidates(after: [1 << 30], count: 1) }
+        await #expect(throws: LlamaError.self) { try await policy.logProbabilities(of: [1 << 30], after: []) }
+        await #expect(throws: LlamaError.self) {
+            try await policy.candidates(after: [Token](repeating: 5, count: 300), count: 1)
+        }
+        await #expect(throws: LlamaError.promptTooLong(tokens: 9000, limit: 256)) {
+            try await LlamaPolicy(context: small, prompt: [Token](repeating: 5, count: 9000))
+        }
+        await #expect(throws: LlamaError.emptyPrompt) { try await LlamaPolicy(context: small, prompt: []) }
+        await #expect(throws: LlamaError.tooManySequences(needed: 257, limit: LlamaLibrary.maximumSequences)) {
+            try await LlamaContext(model: model, configuration: .init(cells: 256, sequences: 257))
+        }
+        await #expect(throws: LlamaError.self) {
+            try await LlamaContext(model: model, configuration: .init(cells: 1 << 23, sequences: 1))
+        }
+        // And after all that the policy still works.
+        #expect(try await policy.rollouts(Self.request([], [tokens[0]], length: 4))[0][0].tokens.count > 0)
+    }
+}

@@ -1,0 +1,79 @@
+import Foundation
+import TestSupport
+import Testing
+import TransferQLlama
+
+@Suite struct StoreTests {
+    @Test func quantizedFilesAreNamedAfterTheirSource() {
+        #expect(Quantization.q8_0.fileName(for: "SmolLM2-135M-Instruct.Q4_1.gguf") == "SmolLM2-135M-Instruct.Q8_0.gguf")
+        #expect(Quantization.q4_0.fileName(for: "model-q4_k_m.gguf") == "model.Q4_0.gguf")
+        #expect(Quantization.q4_0.fileName(for: "model.gguf") == "model.Q4_0.gguf")
+    }
+
+    @Test func addressesAreReadOrRefused() throws {
+        #expect(
+            try Downloader.address("hf:owner/repo/dir/file.gguf").absoluteString
+                == "https://huggingface.co/owner/repo/resolve/main/dir/file.gguf")
+        #expect(try Downloader.address("https://example.org/a.gguf").host() == "example.org")
+        #expect(try Downloader.address("http://127.0.0.1:80/a.gguf").host() == "127.0.0.1")
+        for text in ["", "http://example.org/a.gguf", "ftp://example.org/a", "hf:owner/file.gguf", "hf:a/b/c.txt", "https://"] {
+            #expect(throws: StoreError.badAddress(text)) { try Downloader.address(text) }
+        }
+    }
+
+    @Test func namesResolveToFiles() throws {
+        let folder = try TemporaryFolder()
+        let store = ModelStore(root: folder.url)
+        #expect(throws: StoreError.notPulled(name: "smollm2-135m-instruct")) {
+            try store.resolve("smollm2-135m-instruct")
+        }
+        #expect(throws: StoreError.self) { try store.resolve("nobody") }
+        #expect(throws: LlamaError.noSuchFile(path: "no/such.gguf")) { try store.resolve("no/such.gguf") }
+        try FileManager.default.createDirectory(at: store.models, withIntermediateDirectories: true)
+        try Data().write(to: store.file("SmolLM2-135M-Instruct.Q4_1.gguf"))
+        #expect(try store.resolve("smollm2-135m-instruct").lastPathComponent.contains("Q4_1"))
+        try Data().write(to: store.file("SmolLM2-135M-Instruct.Q8_0.gguf"))
+        #expect(try store.resolve("smollm2-135m-instruct").lastPathComponent.contains("Q8_0"))
+        #expect(try store.files().count == 2)
+    }
+
+    @Test func filesThatAreNoModelsAreRefused() async throws {
+        let folder = try TemporaryFolder()
+        await #expect(throws: LlamaError.noSuchFile(path: "/no/such")) { try await LlamaModel(path: "/no/such") }
+        await #expect(throws: LlamaError.isDirectory(path: folder.url.path)) {
+            try await LlamaModel(path: folder.url.path)
+        }
+        let text = folder.file("text.gguf")
+        try Data("I am a text.".utf8).write(to: text)
+        await #expect(throws: LlamaError.notGGUF(path: text.path)) { try await LlamaModel(path: text.path) }
+        let bert = folder.file("bert.gguf")
+        try ModelWriter.adapter(to: bert, width: 32, outputWidth: 32, scale: 1)
+        await #expect(throws: LlamaError.self) { try await LlamaModel(path: bert.path) }
+        let whole = folder.file("tiny.gguf")
+        try ModelWriter.tinyModel(to: whole)
+        let data = try Data(contentsOf: whole)
+        for share in [0.01, 0.3, 0.6, 0.99] {
+            let cut = folder.file("cut\(share).gguf")
+            try data.prefix(Int(Double(data.count) * share)).write(to: cut)
+            await #expect(throws: LlamaError.self) { try await LlamaModel(path: cut.path) }
+        }
+    }
+
+    @Test func requantizingKeepsTheModelAndNeverOverwrites() async throws {
+        let folder = try TemporaryFolder()
+        let source = folder.file("tiny.gguf")
+        let target = folder.file("tiny.Q8_0.gguf")
+        try ModelWriter.tinyModel(to: source)
+        try await Quantization.q8_0.requantize(source.path, to: target.path)
+        let model = try await LlamaModel(path: target.path)
+        #expect(model.vocabulary.fingerprint == (try await LlamaModel(path: source.path)).vocabulary.fingerprint)
+        await #expect(throws: StoreError.exists(path: target.path)) {
+            try await Quantization.q8_0.requantize(source.path, to: target.path)
+        }
+        await #expect(throws: StoreError.self) {
+            try await Quantization.q8_0.requantize(source.path, to: "/no/such/folder/x.gguf")
+        }
+        let left = try FileManager.default.contentsOfDirectory(atPath: folder.url.path)
+        #expect(left.sorted() == ["tiny.Q8_0.gguf", "tiny.gguf"])
+    }
+}
