@@ -79,9 +79,8 @@ struct ModelsCommand: ParsableCommand {
             guard source.contains(":") else { throw StoreError.badAddress(source) }
             let address = try Downloader.address(source)
             let target = store.file(address.lastPathComponent)
-            try await Downloader().download(address, to: target, sha256: sha256) { received, expected in
-                let total = expected.map { " of \($0 / 1_000_000)" } ?? ""
-                Console.progress("\(received / 1_000_000)\(total) MB")
+            try await Downloader().download(address, to: target, sha256: sha256) { received in
+                Console.progress("\(received / 1_000_000) MB")
             }
             return target
         }

@@ -50,6 +50,9 @@ struct Session: Sendable {
         let longest = max(tokens.count, baselineTokens.count)
         guard longest < limit else { throw LlamaError.promptTooLong(tokens: longest, limit: limit) }
         let maximumLength = min(answer.maxTokens, limit - longest)
+        for method in methods {
+            try method.method.validate(vocabularySize: model.vocabulary.size, hasReward: reward != nil)
+        }
         let demands = methods.map { $0.method.demand(maximumLength: maximumLength) }
         let sequences = demands.map(\.sequences).max() ?? 0
         let rolledOut = demands.map { $0.sequences.multipliedReportingOverflow(by: $0.tokensPerSequence) }

@@ -20,8 +20,8 @@ public struct BestOfN: DecodingMethod {
         }
     }
 
-    public func validate(for task: DecodingTask) throws {
-        _ = try task.requireReward(for: Self.name)
+    public func validate(vocabularySize: Int, hasReward: Bool) throws {
+        guard hasReward else { throw TransferQError.missingReward(method: Self.name) }
     }
 
     public func demand(maximumLength: Int) -> RolloutDemand {

@@ -11,8 +11,8 @@ public protocol DecodingMethod: Sendable {
     /// Takes and checks the parameters that the method knows.
     init(from parameters: inout ParameterReader) throws
 
-    /// Checks what only the task can tell: a missing reward, a k above the vocabulary.
-    func validate(for task: DecodingTask) throws
+    /// Checks what the parameters alone cannot tell: a missing reward, a k above the vocabulary.
+    func validate(vocabularySize: Int, hasReward: Bool) throws
 
     /// What one step asks of the policy that rolls out; lets a caller size the model's context.
     func demand(maximumLength: Int) -> RolloutDemand

@@ -25,11 +25,10 @@ struct Guidance: Sendable {
             "choice", default: .sample, "draw from the tilted distribution, or take its most likely token")
     }
 
-    func validate(for task: DecodingTask) throws {
-        let size = task.vocabulary.size
-        guard k <= size else {
+    func validate(vocabularySize: Int) throws {
+        guard k <= vocabularySize else {
             throw TransferQError.invalidParameter(
-                name: "k", value: "\(k)", requirement: "at most the vocabulary's \(size) tokens")
+                name: "k", value: "\(k)", requirement: "at most the vocabulary's \(vocabularySize) tokens")
         }
     }
 

@@ -24,7 +24,7 @@ public struct GreedyDecoding: DecodingMethod {
         role = try PolicyRole(from: &parameters)
     }
 
-    public func validate(for task: DecodingTask) throws {}
+    public func validate(vocabularySize: Int, hasReward: Bool) throws {}
 
     public func demand(maximumLength: Int) -> RolloutDemand { .none }
 
@@ -46,7 +46,7 @@ public struct SampledDecoding: DecodingMethod {
         sampling = try Sampling(from: &parameters)
     }
 
-    public func validate(for task: DecodingTask) throws {}
+    public func validate(vocabularySize: Int, hasReward: Bool) throws {}
 
     public func demand(maximumLength: Int) -> RolloutDemand { .none }
 

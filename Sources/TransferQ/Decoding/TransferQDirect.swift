@@ -14,9 +14,9 @@ public struct TransferQDirect: DecodingMethod {
         lookAhead = try LookAhead(from: &parameters)
     }
 
-    public func validate(for task: DecodingTask) throws {
-        _ = try task.requireReward(for: Self.name)
-        try guidance.validate(for: task)
+    public func validate(vocabularySize: Int, hasReward: Bool) throws {
+        guard hasReward else { throw TransferQError.missingReward(method: Self.name) }
+        try guidance.validate(vocabularySize: vocabularySize)
     }
 
     public func demand(maximumLength: Int) -> RolloutDemand {

@@ -1,14 +1,13 @@
 public import Foundation
 import Synchronization
 
-#if canImport(FoundationNetworking)
-    import FoundationNetworking
-#endif
-
 /// Brings files over HTTPS: resumed after a cut, complete or not there at all.
+///
+/// The transfer itself is the work of the `curl` program, which knows proxies, certificates and redirects as the user
+/// has set them up.
 public struct Downloader: Sendable {
-    /// Bytes received and, when the server told, expected.
-    public typealias Progress = @Sendable (_ received: Int, _ expected: Int?) -> Void
+    /// Bytes on this machine so far.
+    public typealias Progress = @Sendable (_ received: Int) -> Void
 
     let attempts: Int
 
@@ -42,150 +41,120 @@ public struct Downloader: Sendable {
     /// call goes on where this one was cut.
     ///
     /// - Throws: ``StoreError``, or `CancellationError`.
-    public func download(_ address: URL, to target: URL, sha256: String?, progress: @escaping Progress) async throws {
+    public func download(_ address: URL, to target: URL, sha256: String?, progress: Progress) async throws {
         guard !FileManager.default.fileExists(atPath: target.path) else { throw StoreError.exists(path: target.path) }
-        let partial = target.appendingPathExtension("partial")
-        try prepareFolder(of: target)
-        for attempt in 1... {
-            do {
-                try await Transfer(address: address, partial: partial, progress: progress).run()
-                break
-            } catch StoreError.interrupted where attempt < attempts {
-                try await Task.sleep(for: .milliseconds(200 * attempt))
-            }
-        }
-        if let sha256 {
-            let got = try GGUFFile.sha256(partial.path)
-            guard got == sha256.lowercased() else {
-                try? FileManager.default.removeItem(at: partial)  // the error below is the one to report
-                throw StoreError.wrongChecksum(what: address.absoluteString, expected: sha256, got: got)
-            }
-        }
-        guard rename(partial.path, target.path) == 0 else {
-            throw StoreError.cannotWrite(path: target.path, reason: String(cString: strerror(errno)))
-        }
-    }
-
-    private func prepareFolder(of target: URL) throws {
         do {
             try FileManager.default.createDirectory(
                 at: target.deletingLastPathComponent(), withIntermediateDirectories: true)
         } catch {
             throw StoreError.cannotWrite(path: target.path, reason: error.localizedDescription)
         }
+        let transfer = Transfer(address: address, partial: target.appendingPathExtension("partial"))
+        for attempt in 1... {
+            do {
+                try await transfer.run(progress: progress)
+                break
+            } catch StoreError.interrupted where attempt < attempts {
+                try await Task.sleep(for: .milliseconds(200 * attempt))
+            }
+        }
+        if let sha256 {
+            let got = try GGUFFile.sha256(transfer.partial.path)
+            guard got == sha256.lowercased() else {
+                transfer.discard()
+                throw StoreError.wrongChecksum(what: address.absoluteString, expected: sha256, got: got)
+            }
+        }
+        guard rename(transfer.partial.path, target.path) == 0 else {
+            throw StoreError.cannotWrite(path: target.path, reason: String(cString: strerror(errno)))
+        }
     }
 }
 
-/// One request, appended to the partial file as it arrives.
-private final class Transfer: NSObject, URLSessionDataDelegate, Sendable {
-    private struct State {
-        var file: FileHandle?
-        var received = 0
-        var expected: Int?
-        var failure: (any Error)?
-        var continuation: CheckedContinuation<Void, any Error>?
-        var lastReport = ContinuousClock.now
+/// One run of curl, which adds to what the partial file holds.
+private struct Transfer: Sendable {
+    let address: URL
+    let partial: URL
+
+    var received: Int {
+        // No file yet is nothing received.
+        let attributes = try? FileManager.default.attributesOfItem(atPath: partial.path)
+        return (attributes?[.size] as? NSNumber)?.intValue ?? 0
     }
 
-    private let address: URL
-    private let partial: URL
-    private let progress: Downloader.Progress
-    private let state = Mutex(State())
-
-    init(address: URL, partial: URL, progress: @escaping Downloader.Progress) {
-        self.address = address
-        self.partial = partial
-        self.progress = progress
+    func discard() {
+        // A file that is not there needs no removal, and one that cannot be removed fails the next attempt.
+        try? FileManager.default.removeItem(at: partial)
     }
 
-    func run() async throws {
-        let present = (try? FileManager.default.attributesOfItem(atPath: partial.path)[.size] as? NSNumber)?.intValue
-        var request = URLRequest(url: address, timeoutInterval: 60)
-        if let present, present > 0 { request.setValue("bytes=\(present)-", forHTTPHeaderField: "Range") }
-        if address.scheme == "https", let token = ProcessInfo.processInfo.environment["HF_TOKEN"], !token.isEmpty,
-            address.host()?.hasSuffix("huggingface.co") == true
-        {
-            request.setValue("Bearer \(token)", forHTTPHeaderField: "Authorization")
+    func run(progress: Downloader.Progress) async throws {
+        let child = Process()
+        child.executableURL = URL(filePath: "/usr/bin/env")
+        child.arguments = [
+            "curl", "--silent", "--show-error", "--fail", "--location", "--proto-redir", "=https",
+            "--connect-timeout", "30", "--speed-limit", "1", "--speed-time", "60", "--continue-at", "-",
+            "--output", partial.path, "--config", "-", address.absoluteString,
+        ]
+        let complaints = Pipe()
+        let configuration = Pipe()
+        child.standardError = complaints
+        child.standardOutput = FileHandle.nullDevice
+        child.standardInput = configuration
+        do {
+            try child.run()
+            // The token goes through a pipe, where no list of processes shows it.
+            try configuration.fileHandleForWriting.write(contentsOf: Data(authorization.utf8))
+            try configuration.fileHandleForWriting.close()
+        } catch {
+            throw StoreError.interrupted(
+                address: address.absoluteString, received: received, reason: "curl could not be started; install it")
         }
-        let session = URLSession(configuration: .ephemeral, delegate: self, delegateQueue: nil)
-        defer { session.invalidateAndCancel() }
-        let task = session.dataTask(with: request)
         try await withTaskCancellationHandler {
-            try await withCheckedThrowingContinuation { continuation in
-                state.withLock { $0.continuation = continuation }
-                task.resume()
+            while child.isRunning {
+                progress(received)
+                // A cancelled sleep ends at once; the child is then on its way out.
+                try? await Task.sleep(for: .milliseconds(100))
             }
+            child.waitUntilExit()
+            try Task.checkCancellation()
         } onCancel: {
-            task.cancel()
+            kill(child.processIdentifier, SIGKILL)
         }
-        try Task.checkCancellation()
+        let said = String(decoding: complaints.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        try check(status: child.terminationStatus, said: said.trimmingCharacters(in: .whitespacesAndNewlines))
     }
 
-    func urlSession(
-        _ session: URLSession, dataTask: URLSessionDataTask, didReceive response: URLResponse,
-        completionHandler: @escaping (URLSession.ResponseDisposition) -> Void
-    ) {
-        let status = (response as? HTTPURLResponse)?.statusCode ?? 200
-        let isAccepted = state.withLock { state in
-            do {
-                guard status == 200 || status == 206 else {
-                    // 416: what is here is not a beginning of what is there.
-                    if status == 416 { try FileManager.default.removeItem(at: partial) }
-                    throw status == 416
-                        ? StoreError.interrupted(
-                            address: address.absoluteString, received: 0, expected: nil,
-                            reason: "the file there has changed")
-                        : StoreError.refusedByServer(address: address.absoluteString, status: status)
-                }
-                if status == 200 || !FileManager.default.fileExists(atPath: partial.path) {
-                    guard FileManager.default.createFile(atPath: partial.path, contents: nil) else {
-                        throw StoreError.cannotWrite(path: partial.path, reason: String(cString: strerror(errno)))
-                    }
-                }
-                let file = try FileHandle(forWritingTo: partial)
-                state.received = Int(try file.seekToEnd())
-                state.file = file
-                let length = Int(response.expectedContentLength)
-                state.expected = length >= 0 ? state.received + length : nil
-                return true
-            } catch {
-                state.failure = error
-                return false
-            }
-        }
-        completionHandler(isAccepted ? .allow : .cancel)
+    private var authorization: String {
+        guard let token = ProcessInfo.processInfo.environment["HF_TOKEN"], !token.isEmpty, !token.contains("\""),
+            address.scheme == "https", address.host()?.hasSuffix("huggingface.co") == true
+        else { return "" }
+        return "header = \"Authorization: Bearer \(token)\"\n"
     }
 
-    func urlSession(_ session: URLSession, dataTask: URLSessionDataTask, didReceive data: Data) {
-        let report: (Int, Int?)? = state.withLock { state in
-            do {
-                try state.file?.write(contentsOf: data)
-                state.received += data.count
-            } catch {
-                state.failure = StoreError.cannotWrite(path: partial.path, reason: error.localizedDescription)
-                dataTask.cancel()
-                return nil
+    /// Turns curl's exit codes into errors.
+    private func check(status: Int32, said: String) throws {
+        switch status {
+        case 0: return
+        case 22:
+            let code = said.matches(of: /error: ([0-9]{3})/).last.flatMap { Int($0.1) } ?? 0
+            guard code == 416 else {
+                throw StoreError.refusedByServer(address: address.absoluteString, status: code)
             }
-            guard ContinuousClock.now - state.lastReport > .milliseconds(100) else { return nil }
-            state.lastReport = .now
-            return (state.received, state.expected)
+            fallthrough
+        case 33:
+            // What is here is not a beginning of what is there, or the server knows no ranges: from the start, then.
+            discard()
+            throw StoreError.interrupted(
+                address: address.absoluteString, received: 0, reason: "the download has to start again")
+        case 23: throw StoreError.cannotWrite(path: partial.path, reason: "the disk may be full")
+        case 127:
+            throw StoreError.interrupted(
+                address: address.absoluteString, received: received, reason: "the program curl is missing; install it")
+        default:
+            let reason = said.replacing(#/^curl: \([0-9]+\) /#, with: "")
+            throw StoreError.interrupted(
+                address: address.absoluteString, received: received,
+                reason: reason.isEmpty ? "curl ended with code \(status)" : reason)
         }
-        if let (received, expected) = report { progress(received, expected) }
-    }
-
-    func urlSession(_ session: URLSession, task: URLSessionTask, didCompleteWithError error: (any Error)?) {
-        let (continuation, failure) = state.withLock { state -> (CheckedContinuation<Void, any Error>?, (any Error)?) in
-            try? state.file?.close()  // everything was written; a failure to close loses nothing
-            defer { state.continuation = nil }
-            var failure = state.failure
-            let isShort = state.expected.map { state.received < $0 } ?? false
-            if failure == nil, error != nil || isShort {
-                failure = StoreError.interrupted(
-                    address: address.absoluteString, received: state.received, expected: state.expected,
-                    reason: error?.localizedDescription ?? "the connection closed early")
-            }
-            return (state.continuation, failure)
-        }
-        if let failure { continuation?.resume(throwing: failure) } else { continuation?.resume() }
     }
 }

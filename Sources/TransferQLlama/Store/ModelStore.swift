@@ -65,7 +65,7 @@ public enum StoreError: Error, Equatable, Sendable {
     case notPulled(name: String)
     case badAddress(String)
     case refusedByServer(address: String, status: Int)
-    case interrupted(address: String, received: Int, expected: Int?, reason: String)
+    case interrupted(address: String, received: Int, reason: String)
     case wrongChecksum(what: String, expected: String, got: String)
     case cannotWrite(path: String, reason: String)
     case packageUnavailable(package: String, reason: String)
@@ -86,9 +86,8 @@ extension StoreError: CustomStringConvertible {
             "the server answered \(status) for \(address); "
                 + (status == 401 || status == 403
                     ? "set HF_TOKEN if the model needs a login" : "check the address")
-        case .interrupted(let address, let received, let expected, let reason):
-            "the download of \(address) was cut after \(received)"
-                + (expected.map { " of \($0)" } ?? "") + " bytes (\(reason)); "
+        case .interrupted(let address, let received, let reason):
+            "the download of \(address) was cut after \(received) bytes (\(reason)); "
                 + "run the same command again to resume"
         case .wrongChecksum(let what, let expected, let got):
             "\(what) has SHA-256 \(got), not \(expected); it was thrown away: get it again, or correct the checksum"

@@ -1,0 +1,179 @@
+import Foundation
+import TestSupport
+import Testing
+import TransferQLlama
+
+/// `transferq generate` and `compare` as a user runs them, with the real model.
+@Suite(.serialized) struct GenerateTests {
+    static let quick = ["--k", "3", "--horizon", "3", "--max-tokens", "5"]
+
+    @Test func jsonHoldsEverythingPromised() throws {
+        let run = try ProgramRun.run(
+            ["generate", "Say hello.", "--reward", "length:5", "--format", "json", "--seed", "7"] + Self.quick)
+        #expect(run.status == 0, "\(run.complaints)")
+        let answer = try run.answer()
+        #expect(!answer.response.isEmpty)
+        #expect(answer.finishReason == "length" || answer.finishReason == "stop")
+        let reward = try #require(answer.reward)
+        #expect((0...1).contains(reward))
+        let kl = try #require(answer.kl)
+        #expect(kl > 0)
+        #expect(answer.usage.promptTokens > 5 && answer.usage.rolloutTokens > 20 && answer.usage.seconds > 0)
+        #expect(answer.usage.completionTokens <= 5)
+        #expect(answer.usage.rewardCalls > 12 && answer.usage.scoredTokens > answer.usage.rewardCalls)
+        #expect(answer.seed == 7)
+        let hash = try GGUFFile.sha256(RealModel.path())
+        #expect(answer.model.sha256 == hash)
+        let object = try #require(try JSONSerialization.jsonObject(with: Data(run.output.utf8)) as? [String: Any])
+        let method = try #require(object["method"] as? [String: Any])
+        let names = ["name", "k", "horizon", "rollouts", "rollout-temperature", "alpha", "tilt", "choice", "max-tokens"]
+        for name in names { #expect(method[name] != nil, "\(name)") }
+    }
+
+    @Test func theSameSeedGivesTheSameAnswerInAnotherProcess() throws {
+        func answer(_ seed: String) throws -> String {
+            try ProgramRun.run(
+                ["generate", "Name a colour.", "--reward", "length:4", "--format", "json", "--seed", seed] + Self.quick
+            ).answer().response
+        }
+        let one = try answer("1")
+        #expect(try answer("1") == one)
+        let answers = try ["1", "2", "3", "4"].map(answer)
+        #expect(Set(answers).count > 1)
+    }
+
+    @Test func promptsComeFromArgumentFileAndStandardInput() throws {
+        let folder = try TemporaryFolder()
+        let file = folder.file("prompt.txt")
+        try Data("Name a river.\n".utf8).write(to: file)
+        let arguments = ["--method", "greedy", "--max-tokens", "6"]
+        let direct = try ProgramRun.run(["generate", "Name a river."] + arguments)
+        #expect(direct.status == 0 && !direct.output.isEmpty)
+        #expect(try ProgramRun.run(["generate", "--file", file.path] + arguments).output == direct.output)
+        #expect(try ProgramRun.run(["generate"] + arguments, input: Data("Name a river.\n".utf8)).output == direct.output)
+        let messages = folder.file("messages.json")
+        try Data(#"[{"role": "user", "content": "Name a river."}]"#.utf8).write(to: messages)
+        #expect(try ProgramRun.run(["generate", "--messages", messages.path] + arguments).output == direct.output)
+        let raw = try ProgramRun.run(["generate", "Name a river.", "--raw"] + arguments)
+        #expect(raw.status == 0 && raw.output != direct.output)
+        let system = try ProgramRun.run(["generate", "Name a river.", "--system", "Speak French."] + arguments)
+        #expect(system.status == 0 && system.output != direct.output)
+    }
+
+    @Test func traceTellsEveryStep() throws {
+        struct Line: Decodable {
+            struct Rollout: Decodable {
+                let reward: Double
+                let tokens: [Int]
+            }
+            struct Candidate: Decodable {
+                let text: String
+                let probability: Double
+                let value: Double
+                let score: Double
+                let logProbability: Double
+                let isChosen: Bool
+                let rollouts: [Rollout]
+            }
+            let step: Int
+            let text: String
+            let candidates: [Candidate]
+            let kl: Double
+            let cumulativeKL: Double
+        }
+        let folder = try TemporaryFolder()
+        let trace = folder.file("trace.jsonl")
+        let run = try ProgramRun.run(
+            ["generate", "Say hello.", "--reward", "length:9", "--rollouts", "2", "--trace", trace.path]
+                + ["--format", "json"] + Self.quick)
+        #expect(run.status == 0, "\(run.complaints)")
+        let answer = try run.answer()
+        let lines = try String(contentsOf: trace, encoding: .utf8).split(separator: "\n").map {
+            try JSONDecoder().decode(Line.self, from: Data($0.utf8))
+        }
+        #expect(lines.map(\.step) == Array(0..<answer.usage.completionTokens))
+        #expect(lines.map(\.text).joined() == answer.response)
+        let total = try #require(lines.last).cumulativeKL
+        let kl = try #require(answer.kl)
+        #expect(abs(total - kl) < 1e-9)
+        for line in lines {
+            #expect(line.candidates.count == 3)
+            #expect(abs(line.candidates.reduce(0) { $0 + $1.probability } - 1) < 1e-9)
+            #expect(line.candidates.filter(\.isChosen).count == 1)
+            for candidate in line.candidates where !candidate.rollouts.isEmpty {
+                let mean = candidate.rollouts.reduce(0) { $0 + $1.reward } / Double(candidate.rollouts.count)
+                #expect(abs(mean - candidate.value) < 1e-9)
+            }
+        }
+    }
+
+    @Test func baselineSystemPromptAndCandidateView() throws {
+        let run = try ProgramRun.run(
+            ["generate", "How are you?", "--reward", "keywords:ahoy", "--baseline-system", "You are a pirate: ahoy!"]
+                + ["--show-candidates"] + Self.quick)
+        #expect(run.status == 0, "\(run.complaints)")
+        #expect(run.complaints.contains("step 5") && run.complaints.contains("▸"))
+        #expect(!run.complaints.contains("no baseline given"))
+        #expect(run.output.split(separator: "\n").count >= 1)
+    }
+
+    @Test func fullDiskEndsTheTraceNotTheAnswer() throws {
+        let run = try ProgramRun.run(
+            ["generate", "Say hello.", "--reward", "length:5", "--trace", "/dev/full"] + Self.quick)
+        #expect(run.status == 1)
+        #expect(run.complaints.contains("the trace /dev/full ends here"))
+        let answer = run.output.trimmingCharacters(in: .whitespacesAndNewlines)
+        #expect(!answer.isEmpty)
+        let output = FileHandle(forWritingAtPath: "/dev/full")
+        let process = Process()
+        process.executableURL = try ProgramRun.executable
+        process.arguments = ["methods"]
+        process.standardOutput = output
+        try process.run()
+        process.waitUntilExit()
+        #expect(process.terminationReason == .exit && process.terminationStatus == 1)
+    }
+
+    @Test func compareSetsMethodsSideBySide() throws {
+        let run = try ProgramRun.run(
+            ["compare", "Say hello.", "--methods", "greedy,sample,best-of-n,transfer-q", "--reward", "length:5", "-n", "2"]
+                + Self.quick)
+        #expect(run.status == 0, "\(run.complaints)")
+        for name in ["greedy", "sample", "best-of-n", "transfer-q"] {
+            #expect(run.output.contains("── \(name)\n"))
+            #expect(run.output.split(separator: "\n").contains { $0.hasPrefix("\(name) ") })
+        }
+    }
+
+    @Test func interruptionKeepsWhatThereIs() throws {
+        for extra in [["--method", "sample"], ["--reward", "length:500", "--k", "40", "--horizon", "60"]] {
+            let clock = ContinuousClock()
+            var sent = clock.now
+            let run = try ProgramRun.run(
+                ["generate", "Tell a very long story.", "--max-tokens", "2000", "--format", "json"] + extra
+            ) { process in
+                Thread.sleep(forTimeInterval: 3)
+                sent = clock.now
+                process.interrupt()
+            }
+            #expect(clock.now - sent < .seconds(1))
+            #expect(run.status == 130 && !run.wasSignalled, "\(run.complaints)")
+            #expect(try run.answer().finishReason == "cancelled")
+        }
+    }
+
+    @Test func runsFromAnyFolderWithoutAnEnvironment() throws {
+        let process = Process()
+        process.executableURL = try ProgramRun.executable
+        process.arguments = ["methods"]
+        process.environment = [:]
+        process.currentDirectoryURL = URL(filePath: "/")
+        let pipe = Pipe()
+        process.standardOutput = pipe
+        try process.run()
+        let output = String(decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        process.waitUntilExit()
+        #expect(process.terminationStatus == 0)
+        #expect(output.contains("transfer-q"))
+    }
+}
