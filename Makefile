@@ -1,15 +1,44 @@
 # Every target works on a fresh machine: scripts/bootstrap brings what is missing.
 SWIFT := scripts/swift
 PROGRAM := .build/release/transferq
+MODEL := smollm2-135m-instruct
 PREFIX ?= /usr/local
 
-.PHONY: build demo test lint install bench clean
+.PHONY: build model demo test lint bench install clean
 
 build:
 	$(SWIFT) build -c release --product transferq
 
+# The demonstration model, requantised once into the format that measured best.
+model: build
+	$(PROGRAM) models pull $(MODEL)
+
+demo: model
+	$(PROGRAM) compare "My flight was cancelled and nobody helps me. What now?" \
+	    --methods sample,transfer-q \
+	    --reward "keywords:sorry,understand,help,together,-unfortunately" \
+	    --baseline-system "You are a kind support agent. Say that you are sorry, that you understand, and offer help step by step." \
+	    --k 10 --horizon 16 --alpha 0.05 --max-tokens 48 --show-candidates
+
+# Everything is built once, in release mode: the decoding loop runs over whole vocabularies.
+test: lint model
+	scripts/test-bootstrap
+	$(SWIFT) test -c release --disable-testable-imports --no-parallel
+
 lint:
-	swift format lint --strict --recursive Package.swift Sources Tests
+	swift format lint --strict --recursive Package.swift Sources Tests Examples
+
+bench: model
+	$(PROGRAM) bench --k 10
+	$(PROGRAM) bench --k 20
+	$(PROGRAM) bench --k 40
+
+# The program and the llama.cpp libraries it was built with.
+install: build
+	mkdir -p $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/transferq
+	install -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/transferq
+	cp -P "$$(scripts/bootstrap --print-prefix)"/lib/lib*.so* $(DESTDIR)$(PREFIX)/lib/transferq/ 2>/dev/null || \
+	    cp -P "$$(scripts/bootstrap --print-prefix)"/lib/lib*.dylib $(DESTDIR)$(PREFIX)/lib/transferq/
 
 clean:
 	rm -rf .build

@@ -40,6 +40,9 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: settings),
+        .executableTarget(
+            name: "SteerExample", dependencies: ["TransferQ", "TransferQLlama"], path: "Examples/Steer",
+            swiftSettings: settings),
         .testTarget(
             name: "TransferQTests", dependencies: ["TransferQ", "TransferQTheory"], swiftSettings: settings),
         // Model files that tests write themselves, and the real one that set-up brought.

@@ -21,7 +21,10 @@ struct GenerateCommand: AsyncParsableCommand {
     @OptionGroup(title: "Prompt") var prompt: PromptOptions
     @OptionGroup(title: "Answer") var answer: AnswerOptions
 
-    @Option(help: "How to decode: \(DecodingMethods.table.map { $0.name }.joined(separator: ", ")) (default: transfer-q with a reward, sample without).")
+    @Option(
+        help:
+            "How to decode: \(DecodingMethods.table.map { $0.name }.joined(separator: ", ")) (default: transfer-q with a reward, sample without)."
+    )
     var method: String?
 
     @OptionGroup(title: "Method parameters (see: transferq methods)") var parameters: MethodOptions

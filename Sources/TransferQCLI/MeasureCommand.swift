@@ -10,7 +10,8 @@ struct MeasureCommand: AsyncParsableCommand {
         abstract: "Perplexity on a text and tokens per second, for several files of one model.",
         discussion: """
             The text is read in windows of 512 tokens; perplexity counts every token but the first of a window. \
-            Speeds are medians over the windows (prompt) and of 10 rollouts of 16 tokens (rollouts). The files take \
+            Speeds are medians over the first 8 windows: a window as a prompt, and 10 rollouts of 17 tokens after \
+            its beginning. The files take \
             turns, window by window, so that a noisy machine is noisy for all.
             """)
 
@@ -64,13 +65,13 @@ struct MeasureCommand: AsyncParsableCommand {
 
     private func measure(_ subject: inout Subject, window: Int, size: Int) async throws {
         let tokens = Array(subject.tokens[(window * size)..<((window + 1) * size)])
-        let clock = ContinuousClock()
-        let start = clock.now
-        let losses = try await subject.context.logLoss(of: tokens)
-        subject.promptSpeeds.append(Double(size) / ((clock.now - start) / .seconds(1)))
-        subject.logLoss += losses
+        subject.logLoss += try await subject.context.logLoss(of: tokens)
         subject.scored += size - 1
         guard window < 8 else { return }
+        let clock = ContinuousClock()
+        let start = clock.now
+        _ = try await LlamaPolicy(context: subject.context, prompt: tokens).candidates(after: [], count: 1)
+        subject.promptSpeeds.append(Double(size) / ((clock.now - start) / .seconds(1)))
         let policy = try await LlamaPolicy(context: subject.context, prompt: Array(tokens.prefix(64)))
         let candidates = try await policy.candidates(after: [], count: 10)
         let request = RolloutRequest(

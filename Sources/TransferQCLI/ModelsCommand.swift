@@ -156,7 +156,7 @@ struct ModelsCommand: ParsableCommand {
         @Argument(help: "A known name or a GGUF file.") var input: String
         @Argument(help: "The file to write.") var output: String
         @Option(help: "\(Quantization.allCases.map(\.rawValue).joined(separator: " or ")).")
-        var type: Quantization = .q8_0
+        var type: Quantization = .q8
 
         func run() async throws {
             let path = try ModelFiles.path(input)

@@ -22,7 +22,8 @@ struct ModelOptions: ParsableArguments {
 
     func validate() throws {
         if baseline != nil, baselineLora != nil {
-            throw ValidationError("give --baseline or --baseline-lora, not both: an adapter goes on the reference's weights")
+            throw ValidationError(
+                "give --baseline or --baseline-lora, not both: an adapter goes on the reference's weights")
         }
         if let threads, !(1...1024).contains(threads) {
             throw ValidationError("--threads must be between 1 and 1024, not \(threads)")
@@ -110,7 +111,8 @@ struct MethodOptions: ParsableArguments {
     @Option(parsing: .unconditional, help: "Temperature of the rollouts; 0 is greedy.")
     var rolloutTemperature: Double?
 
-    @Option(parsing: .unconditional, help: "Pull to the tilted policy, in reward per nat; smaller follows the reward more.")
+    @Option(
+        parsing: .unconditional, help: "Pull to the tilted policy, in reward per nat; smaller follows the reward more.")
     var alpha: Double?
 
     @Option(help: "The policy that is tilted: reference or baseline.")

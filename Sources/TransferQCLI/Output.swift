@@ -131,7 +131,9 @@ final class TraceFile: Sendable {
             if failed { return }
             do { try file.write(contentsOf: Data((line + "\n").utf8)) } catch {
                 failed = true
-                Console.say("error: the trace \(path) ends here, it could not be written; free some space. The answer goes on.")
+                Console.say(
+                    "error: the trace \(path) ends here, it could not be written; free some space. "
+                        + "The answer goes on.")
             }
         }
     }

@@ -37,7 +37,9 @@ struct Session: Sendable {
         let tokens = try await encode(conversation, raw: prompt.raw, model: model)
         var baselineTokens = tokens
         if let system = models.baselineSystem {
-            guard !prompt.raw else { throw UsageError("--baseline-system needs a chat template, so it goes without --raw") }
+            guard !prompt.raw else {
+                throw UsageError("--baseline-system needs a chat template, so it goes without --raw")
+            }
             let turns = conversation.filter { $0.role != "system" }
             baselineTokens = try await encode(
                 [Message(role: "system", content: system)] + turns, raw: false, model: baselineModel ?? model)
@@ -55,7 +57,8 @@ struct Session: Sendable {
         }
         let demands = methods.map { $0.method.demand(maximumLength: maximumLength) }
         let sequences = demands.map(\.sequences).max() ?? 0
-        let rolledOut = demands.map { $0.sequences.multipliedReportingOverflow(by: $0.tokensPerSequence) }
+        let rolledOut =
+            demands.map { $0.sequences.multipliedReportingOverflow(by: $0.tokensPerSequence) }
             .map { $0.overflow ? Int.max / 4 : $0.partialValue }.max() ?? 0
         let hasBaseline = models.baseline != nil || adapter != nil || models.baselineSystem != nil
         let isShared = baselineModel == nil && adapter == nil

@@ -1,5 +1,5 @@
-public import TransferQ
 import Foundation
+public import TransferQ
 
 /// A policy given by a table: one distribution over the vocabulary for each unfinished response.
 ///

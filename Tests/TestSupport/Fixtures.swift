@@ -1,5 +1,5 @@
 public import Foundation
-public import TransferQ
+import TransferQ
 public import TransferQLlama
 
 /// A folder that goes away with its owner.
@@ -46,9 +46,10 @@ public enum RealModel {
         let model = try await load()
         let context = try await LlamaContext(
             model: model, configuration: .init(cells: cells, sequences: sequences))
-        let messages = (system.map { [Message(role: "system", content: $0)] } ?? []) + [
-            Message(role: "user", content: text)
-        ]
+        let messages =
+            (system.map { [Message(role: "system", content: $0)] } ?? []) + [
+                Message(role: "user", content: text)
+            ]
         return (try await LlamaPolicy(context: context, prompt: model.prompt(for: messages)), context)
     }
 }

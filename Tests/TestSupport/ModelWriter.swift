@@ -34,7 +34,7 @@ public enum ModelWriter {
                 "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] "
                     + "+ '<|im_end|>' + '\n'}}{% endfor %}")
             let strings = tokens.map { strdup($0.text) }
-            defer { strings.forEach { free($0) } }
+            defer { for string in strings { free(string) } }
             var pointers = strings.map { UnsafePointer($0) }
             gguf_set_arr_str(file, "tokenizer.ggml.tokens", &pointers, pointers.count)
             let scores = tokens.map { _ in Float(-1) }

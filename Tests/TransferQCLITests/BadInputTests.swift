@@ -40,7 +40,7 @@ import TransferQLlama
         (["models", "pull", "ftp://x/y.gguf"], 64, "is no place to get a model from"),
         (["models", "pull", "https://127.0.0.1:1/y.gguf"], 1, "was cut after 0 bytes"),
         (["models", "info", "/dev/null"], 1, "is not a GGUF file"),
-        (["models", "measure", "smollm2-135m-instruct", "--text", "/dev/null"], 64, "fewer than 512 tokens"),
+        (["models", "measure", "smollm2-135m-instruct", "--text", "/dev/null"], 64, "is no readable UTF-8 text"),
         (["bench", "--k", "0"], 64, "--k must be between 1 and 200"),
         (["nonsense"], 64, "Unexpected argument 'nonsense'"),
     ]

@@ -26,7 +26,9 @@ import TransferQLlama
         #expect(answer.model.sha256 == hash)
         let object = try #require(try JSONSerialization.jsonObject(with: Data(run.output.utf8)) as? [String: Any])
         let method = try #require(object["method"] as? [String: Any])
-        let names = ["name", "k", "horizon", "rollouts", "rollout-temperature", "alpha", "tilt", "choice", "max-tokens"]
+        let names = [
+            "name", "k", "horizon", "rollouts", "rollout-temperature", "alpha", "tilt", "choice", "max-tokens",
+        ]
         for name in names { #expect(method[name] != nil, "\(name)") }
     }
 
@@ -50,7 +52,8 @@ import TransferQLlama
         let direct = try ProgramRun.run(["generate", "Name a river."] + arguments)
         #expect(direct.status == 0 && !direct.output.isEmpty)
         #expect(try ProgramRun.run(["generate", "--file", file.path] + arguments).output == direct.output)
-        #expect(try ProgramRun.run(["generate"] + arguments, input: Data("Name a river.\n".utf8)).output == direct.output)
+        let input = Data("Name a river.\n".utf8)
+        #expect(try ProgramRun.run(["generate"] + arguments, input: input).output == direct.output)
         let messages = folder.file("messages.json")
         try Data(#"[{"role": "user", "content": "Name a river."}]"#.utf8).write(to: messages)
         #expect(try ProgramRun.run(["generate", "--messages", messages.path] + arguments).output == direct.output)
@@ -136,8 +139,8 @@ import TransferQLlama
 
     @Test func compareSetsMethodsSideBySide() throws {
         let run = try ProgramRun.run(
-            ["compare", "Say hello.", "--methods", "greedy,sample,best-of-n,transfer-q", "--reward", "length:5", "-n", "2"]
-                + Self.quick)
+            ["compare", "Say hello.", "--methods", "greedy,sample,best-of-n,transfer-q", "--reward", "length:5"]
+                + ["-n", "2"] + Self.quick)
         #expect(run.status == 0, "\(run.complaints)")
         for name in ["greedy", "sample", "best-of-n", "transfer-q"] {
             #expect(run.output.contains("── \(name)\n"))

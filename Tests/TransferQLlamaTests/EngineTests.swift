@@ -21,7 +21,7 @@ import TransferQLlama
     /// With 32-bit weights rounding stays small, so every log-probability above −12 must agree. The quantised file
     /// rounds activations to 8 bits, which turns the last bit of a sum into whole steps; there the two distributions
     /// must agree, and forks must not add to what decoding token by token shows without any.
-    @Test(arguments: [Quantization.f32, .q8_0])
+    @Test(arguments: [Quantization.f32, .q8])
     func logitsAfterPrefixReuseEqualLogitsFromScratch(format: Quantization) async throws {
         let folder = try TemporaryFolder()
         var model = try await RealModel.load()

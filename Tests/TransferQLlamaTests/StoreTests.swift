@@ -5,9 +5,9 @@ import TransferQLlama
 
 @Suite struct StoreTests {
     @Test func quantizedFilesAreNamedAfterTheirSource() {
-        #expect(Quantization.q8_0.fileName(for: "SmolLM2-135M-Instruct.Q4_1.gguf") == "SmolLM2-135M-Instruct.Q8_0.gguf")
-        #expect(Quantization.q4_0.fileName(for: "model-q4_k_m.gguf") == "model.Q4_0.gguf")
-        #expect(Quantization.q4_0.fileName(for: "model.gguf") == "model.Q4_0.gguf")
+        #expect(Quantization.q8.fileName(for: "SmolLM2-135M-Instruct.Q4_1.gguf") == "SmolLM2-135M-Instruct.Q8_0.gguf")
+        #expect(Quantization.q4.fileName(for: "model-q4_k_m.gguf") == "model.Q4_0.gguf")
+        #expect(Quantization.q4.fileName(for: "model.gguf") == "model.Q4_0.gguf")
     }
 
     @Test func addressesAreReadOrRefused() throws {
@@ -16,7 +16,10 @@ import TransferQLlama
                 == "https://huggingface.co/owner/repo/resolve/main/dir/file.gguf")
         #expect(try Downloader.address("https://example.org/a.gguf").host() == "example.org")
         #expect(try Downloader.address("http://127.0.0.1:80/a.gguf").host() == "127.0.0.1")
-        for text in ["", "http://example.org/a.gguf", "ftp://example.org/a", "hf:owner/file.gguf", "hf:a/b/c.txt", "https://"] {
+        let bad = [
+            "", "http://example.org/a.gguf", "ftp://example.org/a", "hf:owner/file.gguf", "hf:a/b/c.txt", "https://",
+        ]
+        for text in bad {
             #expect(throws: StoreError.badAddress(text)) { try Downloader.address(text) }
         }
     }
@@ -64,14 +67,14 @@ import TransferQLlama
         let source = folder.file("tiny.gguf")
         let target = folder.file("tiny.Q8_0.gguf")
         try ModelWriter.tinyModel(to: source)
-        try await Quantization.q8_0.requantize(source.path, to: target.path)
+        try await Quantization.q8.requantize(source.path, to: target.path)
         let model = try await LlamaModel(path: target.path)
         #expect(model.vocabulary.fingerprint == (try await LlamaModel(path: source.path)).vocabulary.fingerprint)
         await #expect(throws: StoreError.exists(path: target.path)) {
-            try await Quantization.q8_0.requantize(source.path, to: target.path)
+            try await Quantization.q8.requantize(source.path, to: target.path)
         }
         await #expect(throws: StoreError.self) {
-            try await Quantization.q8_0.requantize(source.path, to: "/no/such/folder/x.gguf")
+            try await Quantization.q8.requantize(source.path, to: "/no/such/folder/x.gguf")
         }
         let left = try FileManager.default.contentsOfDirectory(atPath: folder.url.path)
         #expect(left.sorted() == ["tiny.Q8_0.gguf", "tiny.gguf"])

@@ -1,6 +1,5 @@
 import Foundation
 import Testing
-
 import TransferQ
 
 @Suite struct TiltedDistributionTests {

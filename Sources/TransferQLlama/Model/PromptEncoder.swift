@@ -50,7 +50,7 @@ struct PromptEncoder {
     /// The template with a placeholder for each message, up to where the assistant's answer begins.
     private func layOut(_ roles: [String], template: String) throws -> String {
         let strings = roles.enumerated().flatMap { [strdup($1), strdup(" " + Self.placeholder($0) + " ")] }
-        defer { strings.forEach { free($0) } }
+        defer { for string in strings { free(string) } }
         let chat = roles.indices.map { llama_chat_message(role: strings[2 * $0], content: strings[2 * $0 + 1]) }
         var buffer = [CChar](repeating: 0, count: 4096 + 256 * roles.count)
         var length = llama_chat_apply_template(template, chat, chat.count, true, &buffer, Int32(buffer.count))

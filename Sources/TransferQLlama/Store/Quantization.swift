@@ -4,14 +4,14 @@ import Foundation
 /// Weight formats to rewrite a model in: `q8_0` and `q4_0`, which llama.cpp has fast kernels for on common processors,
 /// and `f32`, whose arithmetic depends least on the shape of a batch.
 public enum Quantization: String, CaseIterable, Sendable {
-    case q8_0
-    case q4_0
+    case q8 = "q8_0"
+    case q4 = "q4_0"
     case f32
 
     private var fileType: llama_ftype {
         switch self {
-        case .q8_0: LLAMA_FTYPE_MOSTLY_Q8_0
-        case .q4_0: LLAMA_FTYPE_MOSTLY_Q4_0
+        case .q8: LLAMA_FTYPE_MOSTLY_Q8_0
+        case .q4: LLAMA_FTYPE_MOSTLY_Q4_0
         case .f32: LLAMA_FTYPE_ALL_F32
         }
     }
