@@ -36,7 +36,7 @@ let package = Package(
         .executableTarget(
             name: "TransferQCLI",
             dependencies: [
-                "TransferQ", "TransferQLlama", "CLlama",
+                "TransferQ", "TransferQTheory", "TransferQLlama", "CLlama",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: settings),

@@ -22,8 +22,12 @@ struct CompareCommand: AsyncParsableCommand {
 
     @OptionGroup(title: "Method parameters (see: transferq methods)") var parameters: MethodOptions
 
-    @Option(help: "text, or a JSON array with an object for each method.")
-    var format: OutputFormat = .text
+    enum Format: String, CaseIterable, ExpressibleByArgument {
+        case text, json, html
+    }
+
+    @Option(help: "text, a JSON array with an object for each method, or a self-contained HTML page.")
+    var format: Format = .text
 
     @Flag(help: "Draw the candidates of every step on standard error.")
     var showCandidates = false
@@ -50,6 +54,8 @@ struct CompareCommand: AsyncParsableCommand {
         }
         switch format {
         case .text: Console.print(table(summaries, configured))
+        case .html:
+            Console.print(ComparisonPage(conversation: session.conversation, rows: cells(summaries, configured)).html())
         case .json:
             let reports = try zip(summaries, configured).map { try AnswerReport($0, method: $1, session: session) }
             Console.print(try JSON.pretty(reports))
@@ -58,16 +64,20 @@ struct CompareCommand: AsyncParsableCommand {
     }
 
     private func table(_ summaries: [GenerationSummary], _ methods: [ConfiguredMethod]) -> String {
-        var rows = [["method", "reward", "KL (nats)", "answer tokens", "rollout tokens", "seconds"]]
-        for (summary, method) in zip(summaries, methods) {
-            rows.append([
+        TextTable.text([ComparisonPage.columns] + cells(summaries, methods).map(\.figures))
+    }
+
+    /// The answer and the figures of each method.
+    private func cells(_ summaries: [GenerationSummary], _ methods: [ConfiguredMethod]) -> [ComparisonPage.Row] {
+        zip(summaries, methods).map { summary, method in
+            let figures = [
                 method.name, summary.reward.map { String(format: "%.3f", $0) } ?? "–",
                 summary.kl.map { (summary.klIsBound ? "≤ " : "") + String(format: "%.2f", $0) } ?? "–",
                 "\(summary.usage.completionTokens)", "\(summary.usage.rolloutTokens)",
                 String(format: "%.1f", summary.usage.seconds),
-            ])
+            ]
+            return ComparisonPage.Row(answer: summary.response, figures: figures)
         }
-        return TextTable.text(rows)
     }
 }
 

@@ -45,11 +45,6 @@ struct GenerateCommand: AsyncParsableCommand {
         let (summary, session) = try await Interruption.cancellable {
             let session = try await Session.open(
                 models: models, prompt: prompt, answer: answer, methods: [configured])
-            if configured.name == TransferQDirect.name, session.baseline == nil {
-                Console.say(
-                    "no baseline given: the reference rolls out for itself, which is controlled decoding; "
-                        + "see --baseline, --baseline-lora, --baseline-system")
-            }
             let view = CandidateView(vocabulary: session.model.vocabulary)
             let streams = format == .text && !showCandidates
             let summary = try await session.run(configured) { step in
@@ -80,6 +75,9 @@ enum Summary {
         if let kl = summary.kl { parts.append("KL \(summary.klIsBound ? "≤ " : "")" + String(format: "%.2f nats", kl)) }
         parts.append("\(usage.completionTokens) tokens (\(usage.rolloutTokens) in rollouts)")
         parts.append("\(usage.rewardCalls) rewards")
+        if let size = summary.diagnostics.effectiveSampleSize, size > 1 {
+            parts.append(String(format: "ESS %.1f", size))
+        }
         parts.append(String(format: "%.1f s", usage.seconds))
         parts.append(summary.finishReason.rawValue)
         return parts.joined(separator: " · ")

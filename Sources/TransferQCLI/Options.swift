@@ -139,6 +139,18 @@ struct MethodOptions: ParsableArguments {
     @Option(parsing: .unconditional, help: "Plain decoding keeps tokens at least this fraction as likely as the first.")
     var minP: Double?
 
+    @Option(parsing: .unconditional, help: "KL penalty that the policies are aligned with, in reward per nat.")
+    var beta: Double?
+
+    @Option(parsing: .unconditional, help: "Keep log-weights of rollouts within this of their mean, nats.")
+    var clip: Double?
+
+    @Option(parsing: .unconditional, help: "Most KL of the whole answer, nats; raises alpha step by step.")
+    var klBudget: Double?
+
+    @Option(parsing: .unconditional, help: "Choose among k sampled blocks of this many tokens.")
+    var blockwise: Int?
+
     /// The parameters given, by their names in the method table.
     var values: [String: ParameterValue] {
         let given: [(String, ParameterValue?)] = [
@@ -149,6 +161,8 @@ struct MethodOptions: ParsableArguments {
             ("policy", policy.map { .text($0) }), ("n", count.map { .integer($0) }),
             ("temperature", temperature.map { .number($0) }), ("top-k", topK.map { .integer($0) }),
             ("top-p", topP.map { .number($0) }), ("min-p", minP.map { .number($0) }),
+            ("beta", beta.map { .number($0) }), ("clip", clip.map { .number($0) }),
+            ("kl-budget", klBudget.map { .number($0) }), ("blockwise", blockwise.map { .integer($0) }),
         ]
         return Dictionary(uniqueKeysWithValues: given.compactMap { name, value in value.map { (name, $0) } })
     }
@@ -159,6 +173,9 @@ struct AnswerOptions: ParsableArguments {
     @Option(help: "A reward, KIND:ARGUMENT[:WEIGHT]; several are summed. Kinds: length, keywords, regex.")
     var reward: [String] = []
 
+    @Option(help: "The reward that the baseline was aligned with, for transfer-q-indirect (default: the implicit one).")
+    var baselineReward: [String] = []
+
     @Option(parsing: .unconditional, help: "Longest answer in tokens.")
     var maxTokens = 128
 
@@ -167,5 +184,9 @@ struct AnswerOptions: ParsableArguments {
 
     func rewardModel() throws -> (any RewardModel)? {
         reward.isEmpty ? nil : try RewardSpecification.parse(reward)
+    }
+
+    func baselineRewardModel() throws -> (any RewardModel)? {
+        baselineReward.isEmpty ? nil : try RewardSpecification.parse(baselineReward)
     }
 }

@@ -21,6 +21,10 @@ struct AnswerReport: Encodable {
     /// Nats.
     let kl: Double?
     let klIsBound: Bool
+    /// Means over the steps.
+    let effectiveSampleSize: Double?
+    let rewardSpread: Double?
+    let outsideProbability: Double?
     let usage: Usage
     let method: [String: ParameterValue]
     let seed: UInt64
@@ -32,11 +36,15 @@ struct AnswerReport: Encodable {
         reward = summary.reward
         kl = summary.kl
         klIsBound = summary.klIsBound
+        effectiveSampleSize = summary.diagnostics.effectiveSampleSize
+        rewardSpread = summary.diagnostics.rewardSpread
+        outsideProbability = summary.diagnostics.outsideProbability
         usage = summary.usage
         var parameters: [String: ParameterValue] = ["name": .text(method.name)]
         for parameter in method.parameters { parameters[parameter.name] = parameter.value }
         parameters["max-tokens"] = .integer(session.maximumLength)
         if let reward = session.reward { parameters["reward"] = .text(reward.name) }
+        if let reward = session.baselineReward { parameters["baseline-reward"] = .text(reward.name) }
         self.method = parameters
         seed = session.seed
         model = Model(path: session.modelPath, sha256: try GGUFFile.sha256(session.modelPath))
@@ -51,16 +59,19 @@ struct TraceLine: Encodable {
         let logProbability: Double
         let finishReason: FinishReason
         let reward: Double
+        let logWeight: Double?
     }
 
     struct Candidate: Encodable {
-        let token: Token
+        let tokens: [Token]
         let text: String
         let logProbability: Double
         let value: Double?
         let score: Double
         let probability: Double
         let isChosen: Bool
+        let effectiveSampleSize: Double?
+        let rewardSpread: Double?
         let rollouts: [Rollout]
     }
 
@@ -70,6 +81,8 @@ struct TraceLine: Encodable {
     let candidates: [Candidate]
     let kl: Double?
     let cumulativeKL: Double?
+    let alpha: Double?
+    let outsideProbability: Double?
 
     init(_ step: DecodingStep, vocabulary: any Vocabulary) {
         self.step = step.index
@@ -77,18 +90,21 @@ struct TraceLine: Encodable {
         text = step.text
         candidates = step.decision.candidates.map { candidate in
             Candidate(
-                token: candidate.token, text: String(decoding: vocabulary.bytes(of: candidate.token), as: UTF8.self),
+                tokens: candidate.tokens, text: CandidateView.text(of: candidate.tokens, vocabulary),
                 logProbability: candidate.logProbability, value: candidate.value, score: candidate.score,
-                probability: candidate.probability, isChosen: candidate.token == step.decision.tokens.first,
+                probability: candidate.probability, isChosen: candidate.tokens == step.decision.tokens,
+                effectiveSampleSize: candidate.effectiveSampleSize, rewardSpread: candidate.rewardSpread,
                 rollouts: candidate.rollouts.map { scored in
                     Rollout(
                         text: vocabulary.text(of: scored.rollout.tokens), tokens: scored.rollout.tokens,
                         logProbability: scored.rollout.logProbability, finishReason: scored.rollout.finishReason,
-                        reward: scored.reward)
+                        reward: scored.reward, logWeight: scored.logWeight)
                 })
         }
         kl = step.decision.kl
         cumulativeKL = step.cumulativeKL
+        alpha = step.decision.alpha
+        outsideProbability = step.decision.outsideProbability
     }
 }
 
@@ -149,21 +165,25 @@ struct CandidateView {
         var lines = ["step \(step.index + 1)   KL so far \(kl) nats"]
         for candidate in step.decision.candidates.prefix(shown) { lines.append(line(candidate, step: step)) }
         let hidden = step.decision.candidates.dropFirst(shown)
-        if let chosen = hidden.first(where: { $0.token == step.decision.tokens.first }) {
+        if let chosen = hidden.first(where: { $0.tokens == step.decision.tokens }) {
             lines.append(line(chosen, step: step))
         }
         return lines.joined(separator: "\n")
     }
 
+    /// The text of a candidate alone, which may begin or end inside a character.
+    static func text(of tokens: [Token], _ vocabulary: any Vocabulary) -> String {
+        String(decoding: tokens.flatMap { vocabulary.bytes(of: $0) }, as: UTF8.self)
+    }
+
     private func line(_ candidate: ScoredCandidate, step: DecodingStep) -> String {
-        let text =
-            vocabulary.isEnd(candidate.token)
-            ? "⏹ end" : String(decoding: vocabulary.bytes(of: candidate.token), as: UTF8.self)
+        let isEnd = candidate.tokens.count == 1 && vocabulary.isEnd(candidate.tokens[0])
+        let text = isEnd ? "⏹ end" : Self.text(of: candidate.tokens, vocabulary)
         let name = text.replacing("\n", with: "⏎")
         let padded = name.padding(toLength: 16, withPad: " ", startingAt: 0)
         let bar = String(repeating: "█", count: Int((candidate.probability * 20).rounded()))
             .padding(toLength: 20, withPad: "·", startingAt: 0)
-        let mark = candidate.token == step.decision.tokens.first ? "▸" : " "
+        let mark = candidate.tokens == step.decision.tokens ? "▸" : " "
         var line = String(
             format: " %@ %@ %@ %.3f   log π %7.2f", mark, padded, bar, candidate.probability,
             candidate.logProbability)

@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import TransferQ
 import TransferQLlama
+import TransferQTheory
 
 /// `transferq`: aligns a language model with a reward while it decodes.
 struct TransferQCommand: AsyncParsableCommand {
@@ -18,7 +19,8 @@ struct TransferQCommand: AsyncParsableCommand {
             """,
         version: "0.1.0",
         subcommands: [
-            GenerateCommand.self, CompareCommand.self, MethodsCommand.self, ModelsCommand.self, BenchCommand.self,
+            GenerateCommand.self, CompareCommand.self, MethodsCommand.self, TheoryCommand.self, ModelsCommand.self,
+            BenchCommand.self,
         ])
 }
 
@@ -44,7 +46,7 @@ enum Failure {
     static func code(of error: any Error) -> Int32 {
         switch error {
         case is CancellationError: 130
-        case is UsageError: 64
+        case is UsageError, is TabularError: 64
         case let error as TransferQError:
             switch error {
             case .rewardCount, .rewardNotFinite, .rewardOutsideRange, .policyNotNumeric: 1
@@ -67,7 +69,7 @@ enum Failure {
     static func exit(_ error: any Error) -> Never {
         switch error {
         case is CancellationError: Console.say("interrupted")
-        case is UsageError, is TransferQError, is LlamaError, is StoreError, is ProbeFailure:
+        case is UsageError, is TransferQError, is TabularError, is LlamaError, is StoreError, is ProbeFailure:
             Console.say("error: \(error)")
         case let error as NSError where error.domain == NSCocoaErrorDomain || error.domain == NSPOSIXErrorDomain:
             Console.say("error: \(error.localizedDescription)")

@@ -10,6 +10,7 @@ struct Session: Sendable {
     let baseline: LlamaPolicy?
     let conversation: [Message]
     let reward: (any RewardModel)?
+    let baselineReward: (any RewardModel)?
     let maximumLength: Int
     let seed: UInt64
 
@@ -22,6 +23,7 @@ struct Session: Sendable {
                 name: "max-tokens", value: "\(answer.maxTokens)", requirement: "at least 1")
         }
         let reward = try answer.rewardModel()
+        let baselineReward = try answer.baselineRewardModel()
         let conversation = try prompt.conversation()
         let path = try ModelFiles.path(models.model)
         let model = try await ModelFiles.load(path)
@@ -84,13 +86,15 @@ struct Session: Sendable {
         }
         return Session(
             model: model, modelPath: path, reference: try await LlamaPolicy(context: context, prompt: tokens),
-            baseline: baseline, conversation: conversation, reward: reward, maximumLength: maximumLength,
+            baseline: baseline, conversation: conversation, reward: reward, baselineReward: baselineReward,
+            maximumLength: maximumLength,
             seed: answer.seed)
     }
 
     func task() throws -> DecodingTask {
         try DecodingTask(
-            reference: reference, baseline: baseline, reward: reward, conversation: conversation,
+            reference: reference, baseline: baseline, reward: reward, baselineReward: baselineReward,
+            conversation: conversation,
             maximumLength: maximumLength, seed: seed)
     }
 
@@ -100,7 +104,9 @@ struct Session: Sendable {
     func run(
         _ method: ConfiguredMethod, onStep: @Sendable (DecodingStep) throws -> Void
     ) async throws -> GenerationSummary {
-        var iterator = try Generation(task: task(), method: method.method).makeAsyncIterator()
+        let task = try task()
+        for warning in method.method.warnings(for: task) { Console.say("\(method.name): \(warning)") }
+        var iterator = try Generation(task: task, method: method.method).makeAsyncIterator()
         do {
             while let event = try await iterator.next() {
                 switch event {

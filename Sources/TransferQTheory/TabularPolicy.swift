@@ -18,6 +18,14 @@ public final class TabularPolicy: Policy {
         logRows = rows.mapValues { $0.map { log($0) } }
     }
 
+    /// The policy that an instance's tree and rows of log-probabilities describe.
+    public convenience init(tree: ResponseTree, logRows: [[Double]]) {
+        self.init(
+            vocabulary: TabularVocabulary(size: tree.vocabularySize, endToken: tree.endToken),
+            maximumLength: tree.maximumLength,
+            rows: Dictionary(uniqueKeysWithValues: zip(tree.prefixes, logRows.map { $0.map { exp($0) } })))
+    }
+
     /// A random table: softmax of `spread` times standard Gumbel noise in each row.
     public static func random(
         vocabularySize: Int, maximumLength: Int, endToken: Token?, spread: Double = 1, seed: UInt64
@@ -53,6 +61,20 @@ public final class TabularPolicy: Policy {
         return tokens.map { row[Int($0)] }
     }
 
+    public func logProbabilities(
+        of continuations: [Continuation], after response: [Token]
+    ) async throws -> [Double] {
+        try continuations.map { continuation in
+            var text = response + continuation.prefix
+            var sum = 0.0
+            for token in continuation.tokens {
+                sum += try logRow(after: text)[Int(token)]
+                text.append(token)
+            }
+            return sum
+        }
+    }
+
     public func rollouts(_ request: RolloutRequest) async throws -> [[Rollout]] {
         try request.prefixes.map { prefix in
             try (0..<request.count).map { index in
@@ -73,27 +95,18 @@ public final class TabularPolicy: Policy {
                 return rollout
             }
             let row = try logRow(after: text)
-            let order = TopK.indices(count: row.count, of: row)
-            let distribution = request.sampling.distribution(
-                over: order.map { Candidate(token: Token($0), logProbability: row[$0]) })
+            // Filters need the most likely first; a plain draw does not care for the order.
+            let order =
+                request.sampling == .ancestral ? Array(row.indices) : TopK.indices(count: row.count, of: row)
+            let candidates = order.map { Candidate(token: Token($0), logProbability: row[$0]) }
+            let distribution =
+                request.sampling == .ancestral ? candidates : request.sampling.distribution(over: candidates)
             let uniform = noise.derived(rollout.tokens.count).uniform
             guard let index = Sampling.draw(from: distribution, uniform: uniform) else { return rollout }
             let token = distribution[index].token
             rollout.tokens.append(token)
             rollout.logProbability += row[Int(token)]
             text.append(token)
-        }
-    }
-}
-
-/// What can go wrong with a table.
-public enum TabularError: Error, Equatable, CustomStringConvertible {
-    case noRow([Token])
-
-    public var description: String {
-        switch self {
-        case .noRow(let response):
-            "the table has no row for the response \(response); add one, or do not continue a finished response"
         }
     }
 }

@@ -22,6 +22,23 @@ public struct TabularReward: RewardModel {
         }
     }
 
+    /// The target reward of an instance: of a response its own, of an unfinished prefix the prefix's, or 0 without one.
+    public static func target(of instance: TabularInstance) -> TabularReward {
+        var table = Dictionary(uniqueKeysWithValues: zip(instance.tree.responses, instance.reward))
+        if let prefixes = instance.prefixReward {
+            table.merge(zip(instance.tree.prefixes, prefixes)) { own, _ in own }
+        }
+        return TabularReward(name: "target") { [table] in table[$0] ?? 0 }
+    }
+
+    /// The baseline's reward of an instance; nil without one.
+    public static func baseline(of instance: TabularInstance) -> TabularReward? {
+        instance.baselineReward.map { rewards in
+            let table = Dictionary(uniqueKeysWithValues: zip(instance.tree.responses, rewards))
+            return TabularReward(name: "baseline") { table[$0] ?? 0 }
+        }
+    }
+
     public func rewards(for completions: [Completion]) async throws -> [Double] {
         completions.map { reward($0.tokens) }
     }

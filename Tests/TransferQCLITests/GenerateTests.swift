@@ -116,7 +116,7 @@ import TransferQLlama
                 + ["--show-candidates"] + Self.quick)
         #expect(run.status == 0, "\(run.complaints)")
         #expect(run.complaints.contains("step 5") && run.complaints.contains("▸"))
-        #expect(!run.complaints.contains("no baseline given"))
+        #expect(!run.complaints.contains("there is no baseline"))
         #expect(run.output.split(separator: "\n").count >= 1)
     }
 
@@ -146,6 +146,49 @@ import TransferQLlama
             #expect(run.output.contains("── \(name)\n"))
             #expect(run.output.split(separator: "\n").contains { $0.hasPrefix("\(name) ") })
         }
+    }
+
+    @Test func everyMethodAnswersAndTheHTMLPageHoldsThem() throws {
+        let methods = "greedy,sample,best-of-n,args,cd,transfer-q,transfer-q-indirect,transfer-q-soft"
+        let arguments =
+            ["compare", "Say <hello>.", "--methods", methods, "--reward", "length:5", "-n", "2", "--rollouts", "2"]
+            + ["--baseline-system", "Be brief."] + Self.quick
+        let html = try ProgramRun.run(arguments + ["--format", "html"])
+        #expect(html.status == 0, "\(html.complaints)")
+        for name in methods.split(separator: ",") { #expect(html.output.contains("<h2>\(name)</h2>")) }
+        #expect(html.output.contains("Say &lt;hello&gt;."))
+        #expect(!html.output.contains("http"))
+        let json = try ProgramRun.run(arguments + ["--format", "json"])
+        let objects = try #require(try JSONSerialization.jsonObject(with: Data(json.output.utf8)) as? [[String: Any]])
+        #expect(objects.count == 8)
+        for object in objects.dropFirst(3) { #expect((object["outsideProbability"] as? Double ?? 2) < 1) }
+        let indirect = try #require(objects.first { ($0["method"] as? [String: Any])?["beta"] != nil })
+        let size = try #require(indirect["effectiveSampleSize"] as? Double)
+        #expect(size >= 1 && size <= 2)
+    }
+
+    @Test func indirectTransferSaysWhatItLoses() throws {
+        let base = ["generate", "Hi.", "--method", "transfer-q-indirect", "--reward", "length:5"] + Self.quick
+        let one = try ProgramRun.run(base + ["--rollouts", "1"])
+        #expect(one.status == 0 && one.complaints.contains("with one rollout the weight cancels"))
+        let greedy = try ProgramRun.run(base + ["--rollouts", "1", "--rollout-temperature", "0"])
+        #expect(greedy.status == 0 && greedy.complaints.contains("no draws from the baseline"))
+        let several = try ProgramRun.run(base + ["--rollouts", "2"])
+        #expect(several.status == 0 && !several.complaints.contains("transfer-q-indirect:"))
+    }
+
+    @Test func klBudgetAndBlocksWorkWithTheRealModel() throws {
+        let base = ["generate", "Name a tree.", "--reward", "length:9", "--format", "json"] + Self.quick
+        let free = try ProgramRun.run(base + ["--alpha", "0.01"]).answer()
+        let kept = try ProgramRun.run(base + ["--alpha", "0.01", "--kl-budget", "0.8"])
+        #expect(kept.status == 0, "\(kept.complaints)")
+        let spent = try #require(try kept.answer().kl)
+        #expect(spent <= 0.8)
+        let unbounded = try #require(free.kl)
+        #expect(unbounded > 0.8)
+        let blocks = try ProgramRun.run(base + ["--blockwise", "2"])
+        #expect(blocks.status == 0, "\(blocks.complaints)")
+        #expect(try blocks.answer().usage.completionTokens <= 5)
     }
 
     @Test func interruptionKeepsWhatThereIs() throws {

@@ -219,6 +219,69 @@ import TransferQLlama
         #expect(!summary.response.contains("<|"))
     }
 
+    @Test func indirectWithTheSameRewardAndControlledDecodingAgreeWithDirect() async throws {
+        let model = try await RealModel.load()
+        let context = try await LlamaContext(model: model, configuration: .init(cells: 4096, sequences: 128))
+        let user = Message(role: "user", content: "Tell me about your garden.")
+        let gardener = Message(role: "system", content: "You are a proud gardener.")
+        func answer(_ name: String, _ parameters: [String: ParameterValue], baseline: Bool) async throws -> [Token] {
+            let reference = try await LlamaPolicy(context: context, prompt: model.prompt(for: [user]))
+            let other =
+                baseline
+                ? try await LlamaPolicy(context: context, prompt: model.prompt(for: [gardener, user])) : nil
+            let reward = try RewardSpecification.parse(["keywords:flowers,garden,love,grow"])
+            let task = try DecodingTask(
+                reference: reference, baseline: other, reward: reward, baselineReward: reward, maximumLength: 10,
+                seed: 5)
+            for try await event in try Generation(task: task, method: DecodingMethods.make(name, parameters).method) {
+                if case .finished(let summary) = event { return summary.tokens }
+            }
+            return []
+        }
+        let same: [String: ParameterValue] = [
+            "k": 5, "horizon": 5, "alpha": 0.05, "rollouts": 8, "rollout-temperature": 1,
+        ]
+        let direct = try await answer("transfer-q", same, baseline: true)
+        #expect(direct.count > 3)
+        #expect(try await answer("transfer-q-indirect", same, baseline: true) == direct)
+        let alone: [String: ParameterValue] = ["k": 5, "horizon": 5, "alpha": 0.05]
+        let own = try await answer("transfer-q", alone, baseline: false)
+        #expect(try await answer("cd", alone, baseline: true) == own)
+    }
+
+    /// On 32-bit weights of the tests' own: reading a rollout gives what writing it gave, up to the cache's 16 bits.
+    @Test func continuationsAreReadAsTheyWereWritten() async throws {
+        let folder = try TemporaryFolder()
+        let file = folder.file("tiny.gguf")
+        try ModelWriter.tinyModel(to: file)
+        let model = try await LlamaModel(path: file.path)
+        let context = try await LlamaContext(model: model, configuration: .init(cells: 512, sequences: 32))
+        let prompt = try await model.prompt(continuing: "some text")
+        let writer = try await LlamaPolicy(context: context, prompt: prompt)
+        let reader = try await LlamaPolicy(context: context, prompt: prompt)
+        let response = try await writer.candidates(after: [], count: 3).map(\.token)
+        let prefixes = try await writer.candidates(after: response, count: 4).map { [$0.token] } + [[]]
+        let rollouts = try await writer.rollouts(
+            Self.request(response, prefixes, length: 6, count: 3, sampling: .ancestral))
+        let written = zip(prefixes, rollouts).flatMap { prefix, branch in
+            branch.map { (Continuation(prefix: prefix, tokens: $0.tokens), $0.logProbability) }
+        }
+        let read = try await reader.logProbabilities(
+            of: written.map(\.0) + [Continuation(prefix: [5], tokens: [])], after: response)
+        for (value, (_, expected)) in zip(read, written) { #expect(abs(value - expected) < Self.tolerance) }
+        // Read one token late, the same rollouts are worth something else: the check above can fail.
+        let shifted = try await reader.logProbabilities(
+            of: written.map { Continuation(prefix: $0.0.prefix, tokens: Array($0.0.tokens.dropFirst())) },
+            after: response)
+        let errors = zip(shifted, written).map { abs($0 - $1.1) }
+        #expect(errors.reduce(0, +) / Double(errors.count) > 10 * Self.tolerance)
+        #expect(read.last == 0)
+        // The reader keeps the candidates it decoded: the next step costs it nothing.
+        let decoded = await reader.decodedTokens
+        _ = try await reader.candidates(after: response + prefixes[0], count: 1)
+        #expect(await reader.decodedTokens == decoded)
+    }
+
     @Test func cancellationInterruptsARolloutAndLeavesThePolicyUsable() async throws {
         let (policy, context) = try await RealModel.policy("Describe a market.", sequences: 64, cells: 8192)
         let before = try await policy.candidates(after: [], count: 60)

@@ -30,10 +30,10 @@ import TransferQTheory
             let stepKL = try #require(decision.kl)
             for candidate in decision.candidates where candidate.probability > 0 {
                 let next = (
-                    response: response + [candidate.token], log: log + Foundation.log(candidate.probability),
+                    response: response + candidate.tokens, log: log + Foundation.log(candidate.probability),
                     kl: kl + stepKL, logReference: logReference + candidate.logProbability
                 )
-                if candidate.token == endToken || next.response.count == task.maximumLength {
+                if candidate.tokens == [endToken] || next.response.count == task.maximumLength {
                     result[next.response] = (next.log, next.kl, next.logReference)
                 } else {
                     open.append(next)
@@ -100,7 +100,7 @@ import TransferQTheory
             let decision = try await method.decide(DecodingState(task: task, response: response, step: 0))
             for candidate in decision.candidates {
                 let (mean, square) = try await Self.exactValue(
-                    after: response + [candidate.token], task: task, reward: reward)
+                    after: response + candidate.tokens, task: task, reward: reward)
                 let error = (max(0, square - mean * mean) / 20_000).squareRoot()
                 let value = try #require(candidate.value)
                 #expect(abs(value - mean) <= 4 * error + 1e-12)

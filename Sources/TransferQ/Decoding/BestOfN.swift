@@ -46,7 +46,7 @@ public struct BestOfN: DecodingMethod {
         usage.rolloutTokens = rollouts.reduce(0) { $0 + $1.tokens.count } - rollouts[best].tokens.count
         let scored = rollouts.indices.map { index in
             ScoredCandidate(
-                token: rollouts[index].tokens[0], logProbability: rollouts[index].logProbability,
+                tokens: rollouts[index].tokens, logProbability: rollouts[index].logProbability,
                 value: rewards[index], score: rewards[index], probability: index == best ? 1 : 0,
                 rollouts: [ScoredRollout(rollout: rollouts[index], reward: rewards[index])])
         }

@@ -5,7 +5,7 @@ struct CandidateSearch {
     let estimator: any ValueEstimator
 
     /// A value for each candidate, in order.
-    func values(for candidates: [Candidate], in state: DecodingState) async throws -> ValueEstimates {
-        try await estimator.estimates(for: candidates.map(\.token), in: state)
+    func values(for candidates: [[Token]], in state: DecodingState) async throws -> ValueEstimates {
+        try await estimator.estimates(for: candidates, in: state)
     }
 }

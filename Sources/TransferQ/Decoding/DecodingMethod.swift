@@ -14,11 +14,18 @@ public protocol DecodingMethod: Sendable {
     /// Checks what the parameters alone cannot tell: a missing reward, a k above the vocabulary.
     func validate(vocabularySize: Int, hasReward: Bool) throws
 
+    /// What the user should know about these parameters on this task, a sentence each.
+    func warnings(for task: DecodingTask) -> [String]
+
     /// What one step asks of the policy that rolls out; lets a caller size the model's context.
     func demand(maximumLength: Int) -> RolloutDemand
 
     /// Chooses what follows `state.response`. `remainingLength` is at least 1.
     func decide(_ state: DecodingState) async throws -> Decision
+}
+
+extension DecodingMethod {
+    public func warnings(for task: DecodingTask) -> [String] { [] }
 }
 
 /// The most that one step rolls out at the same time.
@@ -39,11 +46,14 @@ public struct RolloutDemand: Hashable, Sendable {
 public struct ScoredRollout: Hashable, Sendable {
     public var rollout: Rollout
     public var reward: Double
+    /// log w of the rollout, up to a constant of its candidate; nil for a plain mean.
+    public var logWeight: Double?
 }
 
 /// A candidate as the method judged it.
 public struct ScoredCandidate: Sendable {
-    public var token: Token
+    /// Its tokens: one, or a block.
+    public var tokens: [Token]
     /// log π_sft(z | s), nats.
     public var logProbability: Double
     /// Q̂(s, z), in units of reward; nil for a method without values.
@@ -53,6 +63,16 @@ public struct ScoredCandidate: Sendable {
     /// Probability that the method gave it; sums to one over a decision unless the list was cut for display.
     public var probability: Double
     public var rollouts: [ScoredRollout]
+    /// (Σw)² / Σw² of the rollouts' weights, between 1 and N; N for a plain mean, nil without rollouts.
+    public var effectiveSampleSize: Double? = nil
+
+    /// Standard deviation of the rollouts' rewards; nil for fewer than two.
+    public var rewardSpread: Double? {
+        guard rollouts.count > 1 else { return nil }
+        let mean = rollouts.reduce(0) { $0 + $1.reward } / Double(rollouts.count)
+        let squares = rollouts.reduce(0) { $0 + ($1.reward - mean) * ($1.reward - mean) }
+        return (squares / Double(rollouts.count - 1)).squareRoot()
+    }
 }
 
 /// What a method chose, and why.
@@ -66,6 +86,10 @@ public struct Decision: Sendable {
     public var kl: Double?
     /// Whether `kl` is an upper bound rather than the divergence itself.
     public var klIsBound = false
+    /// The α of this step, when a KL budget solves for it; infinite where the budget allowed the reference alone.
+    public var alpha: Double? = nil
+    /// Probability, under the policy that proposed them, of all tokens outside the candidate set.
+    public var outsideProbability: Double? = nil
     public var usage: Usage
 }
 
@@ -75,7 +99,11 @@ public enum DecodingMethods {
         GreedyDecoding.self,
         SampledDecoding.self,
         BestOfN.self,
+        ARGS.self,
+        ControlledDecoding.self,
         TransferQDirect.self,
+        TransferQIndirect.self,
+        TransferQSoft.self,
     ]
 
     /// Builds a method from its name and the parameters given; the others take their defaults.

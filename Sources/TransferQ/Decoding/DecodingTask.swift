@@ -6,6 +6,8 @@ public struct DecodingTask: Sendable {
     public let baseline: any Policy
     /// r, the target reward.
     public let reward: (any RewardModel)?
+    /// r_BL, what the baseline was aligned with; nil when it is not at hand, and then the implicit one serves.
+    public let baselineReward: (any RewardModel)?
     /// What the reward sees before the response.
     public let conversation: [Message]
     /// T, the longest answer in tokens.
@@ -15,7 +17,7 @@ public struct DecodingTask: Sendable {
     /// - Throws: ``TransferQError`` when the length is below 1 or the vocabularies differ.
     public init(
         reference: any Policy, baseline: (any Policy)? = nil, reward: (any RewardModel)? = nil,
-        conversation: [Message] = [], maximumLength: Int, seed: UInt64 = 0
+        baselineReward: (any RewardModel)? = nil, conversation: [Message] = [], maximumLength: Int, seed: UInt64 = 0
     ) throws {
         guard maximumLength >= 1 else {
             throw TransferQError.invalidParameter(
@@ -29,6 +31,7 @@ public struct DecodingTask: Sendable {
         self.reference = reference
         self.baseline = baseline
         self.reward = reward
+        self.baselineReward = baselineReward
         self.conversation = conversation
         self.maximumLength = min(
             maximumLength, reference.maximumResponseLength, baseline.maximumResponseLength)
@@ -50,11 +53,14 @@ public struct DecodingState: Sendable {
     public var response: [Token]
     /// t, counted in decisions from 0.
     public var step: Int
+    /// Σ KL of the decisions so far, nats.
+    public var spentKL: Double
 
-    public init(task: DecodingTask, response: [Token] = [], step: Int = 0) {
+    public init(task: DecodingTask, response: [Token] = [], step: Int = 0, spentKL: Double = 0) {
         self.task = task
         self.response = response
         self.step = step
+        self.spentKL = spentKL
     }
 
     /// Tokens that the answer may still take.

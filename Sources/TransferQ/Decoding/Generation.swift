@@ -34,6 +34,7 @@ public struct Generation: AsyncSequence, Sendable {
         private var text = ""
         private var kl: Double? = 0
         private var klIsBound = false
+        private var diagnostics = Diagnostics()
         private var usage = Usage()
         private var finishReason: FinishReason?
         private var isDone = false
@@ -75,7 +76,7 @@ public struct Generation: AsyncSequence, Sendable {
             }
             return GenerationSummary(
                 response: text, tokens: state.response, finishReason: finishReason, reward: reward, kl: kl,
-                klIsBound: klIsBound, usage: usage)
+                klIsBound: klIsBound, diagnostics: diagnostics, usage: usage)
         }
 
         private mutating func take(_ decision: Decision) -> DecodingStep {
@@ -92,6 +93,8 @@ public struct Generation: AsyncSequence, Sendable {
             if finishReason == nil, state.remainingLength <= 0 { finishReason = .length }
             text += added
             if let sum = kl, let part = decision.kl { kl = sum + part } else { kl = nil }
+            state.spentKL += decision.kl ?? 0
+            diagnostics.add(decision)
             klIsBound = klIsBound || decision.klIsBound
             usage += decision.usage
             usage.completionTokens += decision.tokens.count

@@ -27,5 +27,6 @@ public struct GenerationSummary: Sendable {
     /// section 8), or an upper bound of it when `klIsBound`; nil when the method has neither.
     public let kl: Double?
     public let klIsBound: Bool
+    public let diagnostics: Diagnostics
     public let usage: Usage
 }

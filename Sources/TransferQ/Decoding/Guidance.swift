@@ -1,39 +1,87 @@
-/// The part that all token-by-token methods with values share: tilt a policy by Q and pick a token.
-struct Guidance: Sendable {
+import Foundation
+
+/// The part that all methods with values share: tilt a policy by Q and pick a token, or a block of them.
+public struct Guidance: Sendable {
     /// The policy that is tilted, and that proposes the candidates.
-    enum Tilt: String, CaseIterable, Sendable {
+    public enum Tilt: String, CaseIterable, Sendable {
         case reference, baseline
     }
 
-    enum Choice: String, CaseIterable, Sendable {
+    public enum Choice: String, CaseIterable, Sendable {
         case sample, greedy
     }
 
+    /// Candidates a step.
     let k: Int
     let alpha: Double
     let tilt: Tilt
     let choice: Choice
+    /// Most nats that the whole answer may spend.
+    let klBudget: Double?
+    /// Tokens of a candidate; 1 for the k most likely tokens, above for k sampled blocks.
+    let blockLength: Int
 
-    init(from parameters: inout ParameterReader) throws {
+    /// - Throws: ``TransferQError/invalidParameter(name:value:requirement:)``.
+    public init(k: Int, alpha: Double, tilt: Tilt = .reference, choice: Choice = .sample) throws {
+        var reader = ParameterReader(values: [
+            "k": .integer(k), "alpha": .number(alpha), "tilt": .text(tilt.rawValue), "choice": .text(choice.rawValue),
+        ])
+        try self.init(from: &reader)
+    }
+
+    /// - Parameters:
+    ///   - hasTilt: whether the method may tilt the baseline.
+    ///   - hasBlocks: whether the method may choose among blocks.
+    init(from parameters: inout ParameterReader, hasTilt: Bool = true, hasBlocks: Bool = true) throws {
         k = try parameters.integer("k", default: 10, in: 1..., "candidates a step: the k most likely tokens")
         alpha = try parameters.number(
             "alpha", default: 1, "a finite number above 0",
             "pull to the tilted policy, in reward per nat; smaller follows the reward more"
         ) { $0 > 0 }
-        tilt = try parameters.choice("tilt", default: .reference, "the policy that is tilted and proposes candidates")
+        tilt =
+            hasTilt
+            ? try parameters.choice(
+                "tilt", default: .reference, "the policy that is tilted and proposes candidates")
+            : .reference
         choice = try parameters.choice(
             "choice", default: .sample, "draw from the tilted distribution, or take its most likely token")
+        klBudget = try parameters.optionalNumber(
+            "kl-budget", "a finite number of nats of at least 0",
+            "most KL of the whole answer; raises alpha step by step to stay within"
+        ) { $0 >= 0 }
+        blockLength =
+            hasBlocks
+            ? try parameters.integer(
+                "blockwise", default: 1, in: 1..., "tokens of a candidate; above 1, k sampled blocks")
+            : 1
+        guard klBudget == nil || (choice == .sample && blockLength == 1) else {
+            throw TransferQError.invalidParameter(
+                name: "kl-budget", value: "\(klBudget ?? 0)",
+                requirement: "left out with --choice greedy and --blockwise, whose KL no alpha controls")
+        }
     }
 
     func validate(vocabularySize: Int) throws {
-        guard k <= vocabularySize else {
+        // Blocks are drawn, and may be drawn twice.
+        guard blockLength > 1 || k <= vocabularySize else {
             throw TransferQError.invalidParameter(
                 name: "k", value: "\(k)", requirement: "at most the vocabulary's \(vocabularySize) tokens")
         }
     }
 
+    /// What one step takes at most.
+    ///
+    /// - Parameter isScoredAgain: whether the reference reads the rollouts, too.
+    func demand(_ lookAhead: LookAhead, maximumLength: Int, isScoredAgain: Bool = false) -> RolloutDemand {
+        var demand = lookAhead.demand(candidates: k, length: blockLength, maximumLength: maximumLength)
+        // The candidates' branches stay while the reference reads.
+        if isScoredAgain { demand.sequences += k }
+        return demand
+    }
+
     /// One step of π_α with values from `estimator`.
     func decide(_ state: DecodingState, estimator: any ValueEstimator) async throws -> Decision {
+        if blockLength > 1 { return try await decideBlock(state, estimator: estimator) }
         let reference = state.task.reference
         let candidates: [Candidate]
         let logReference: [Double]
@@ -48,29 +96,96 @@ struct Guidance: Sendable {
         guard !candidates.isEmpty, candidates.allSatisfy({ !$0.logProbability.isNaN }) else {
             throw TransferQError.policyNotNumeric(step: state.step)
         }
-        let values = try await CandidateSearch(estimator: estimator).values(for: candidates, in: state)
-        let tilted = try TiltedDistribution(
-            logTilt: candidates.map(\.logProbability), values: values.estimates.map(\.value), alpha: alpha)
-
-        let chosen: Int
-        let kl: Double
-        switch choice {
-        case .sample:
-            chosen = tilted.choose(tokens: candidates.map(\.token), noise: state.noise(.choice))
-            kl = tilted.klDivergence(from: logReference)
-        case .greedy:
-            chosen = tilted.mostLikely
-            kl = -logReference[chosen]
+        let tokens = candidates.map(\.token)
+        let logTilt = candidates.map(\.logProbability)
+        let values = try await CandidateSearch(estimator: estimator).values(for: tokens.map { [$0] }, in: state)
+        func tilted(_ alpha: Double) throws -> TiltedDistribution {
+            try TiltedDistribution(logTilt: logTilt, values: values.estimates.map(\.value), alpha: alpha)
         }
-        let probabilities = tilted.probabilities
+        let alpha = try self.alpha(
+            allowance: klBudget.map { max(0, $0 - state.spentKL) / Double(state.remainingLength) }
+        ) { try tilted($0).klDivergence(from: logReference) }
+
+        // Where the budget allows nothing, an infinite α stands for a draw from the reference itself.
+        let distribution = try tilted(alpha.isFinite ? alpha : .greatestFiniteMagnitude)
+        var token = tokens[distribution.mostLikely]
+        var kl = 0.0
+        if !alpha.isFinite {
+            token = try await drawFromReference(state)
+        } else if choice == .sample {
+            token = tokens[distribution.choose(tokens: tokens, noise: state.noise(.choice))]
+            kl = distribution.klDivergence(from: logReference)
+        } else {
+            kl = -logReference[distribution.mostLikely]
+        }
+        let probabilities = distribution.probabilities
         let scored = candidates.indices.map { index in
-            ScoredCandidate(
-                token: candidates[index].token, logProbability: logReference[index],
-                value: values.estimates[index].value, score: tilted.scores[index],
-                probability: probabilities[index], rollouts: values.estimates[index].rollouts)
+            scoredCandidate(
+                [tokens[index]], values.estimates[index], logProbability: logReference[index],
+                score: distribution.scores[index], probability: probabilities[index])
         }
         return Decision(
-            tokens: [candidates[chosen].token], candidates: scored.sorted { $0.probability > $1.probability },
-            kl: kl, usage: values.usage)
+            tokens: [token], candidates: scored.sorted { $0.probability > $1.probability }, kl: kl,
+            alpha: klBudget == nil ? nil : alpha,
+            outsideProbability: max(0, 1 - exp(LogSpace.logSumExp(logTilt))), usage: values.usage)
+    }
+
+    /// The least α of at least `self.alpha` whose KL is within `allowance`; infinite when none is.
+    ///
+    /// KL falls as α grows, to that of the candidate set's own truncation.
+    private func alpha(allowance: Double?, kl: (Double) throws -> Double) throws -> Double {
+        guard let allowance, try kl(alpha) > allowance else { return alpha }
+        var low = log(alpha)
+        var high = max(low, 0) + 40
+        guard try kl(exp(high)) <= allowance else { return .infinity }
+        for _ in 0..<60 {
+            let middle = (low + high) / 2
+            if try kl(exp(middle)) <= allowance { high = middle } else { low = middle }
+        }
+        return exp(high)
+    }
+
+    private func drawFromReference(_ state: DecodingState) async throws -> Token {
+        let request = RolloutRequest(
+            response: state.response, prefixes: [[]], count: 1, maximumLength: 1, sampling: .ancestral,
+            noise: state.noise(.choice))
+        return try await state.task.reference.rollouts(request)[0][0].tokens[0]
+    }
+
+    /// Chooses among k blocks sampled from the tilted policy, with probabilities proportional to exp(Q/α): the policy's
+    /// own part is in the sampling. Picking one of k draws by whatever rule costs at most log k nats.
+    private func decideBlock(_ state: DecodingState, estimator: any ValueEstimator) async throws -> Decision {
+        let policy = tilt == .reference ? state.task.reference : state.task.baseline
+        let request = RolloutRequest(
+            response: state.response, prefixes: [[]], count: k, maximumLength: min(blockLength, state.remainingLength),
+            sampling: .ancestral, noise: state.noise(.block))
+        let blocks = try await policy.rollouts(request)[0]
+        var values = try await CandidateSearch(estimator: estimator).values(for: blocks.map(\.tokens), in: state)
+        let distribution = try TiltedDistribution(
+            logTilt: blocks.map { _ in -log(Double(k)) }, values: values.estimates.map(\.value), alpha: alpha)
+        let places = blocks.indices.map { Token($0) }
+        let chosen =
+            choice == .sample
+            ? distribution.choose(tokens: places, noise: state.noise(.choice)) : distribution.mostLikely
+        values.usage.rolloutTokens += blocks.reduce(0) { $0 + $1.tokens.count } - blocks[chosen].tokens.count
+        let probabilities = distribution.probabilities
+        var scored = blocks.indices.map { index in
+            scoredCandidate(
+                blocks[index].tokens, values.estimates[index], logProbability: blocks[index].logProbability,
+                score: distribution.scores[index], probability: probabilities[index])
+        }
+        scored.sort { $0.probability > $1.probability }
+        return Decision(
+            tokens: blocks[chosen].tokens, candidates: scored, kl: tilt == .reference ? log(Double(k)) : nil,
+            klIsBound: tilt == .reference, usage: values.usage)
+    }
+
+    private func scoredCandidate(
+        _ tokens: [Token], _ estimate: ValueEstimate, logProbability: Double, score: Double, probability: Double
+    ) -> ScoredCandidate {
+        ScoredCandidate(
+            tokens: tokens, logProbability: logProbability, value: estimate.value, score: score,
+            probability: probability, rollouts: estimate.rollouts,
+            effectiveSampleSize: estimate.effectiveSampleSize)
     }
 }

@@ -93,6 +93,16 @@ public struct ParameterReader: Sendable {
         return result
     }
 
+    public mutating func optionalNumber(
+        _ name: String, _ requirement: String, _ summary: String, where accepts: (Double) -> Bool
+    ) throws -> Double? {
+        guard isGiven(name) else {
+            record(name, nil, requirement, summary)
+            return nil
+        }
+        return try number(name, default: 0, requirement, summary, where: accepts)
+    }
+
     public mutating func choice<Value: RawRepresentable & CaseIterable>(
         _ name: String, default standard: Value, _ summary: String
     ) throws -> Value where Value.RawValue == String {

@@ -119,10 +119,10 @@ private func decidePlain(
         }
     let scored = zip(distribution, logReference).map { candidate, logReference in
         ScoredCandidate(
-            token: candidate.token, logProbability: logReference, value: nil, score: candidate.logProbability,
+            tokens: [candidate.token], logProbability: logReference, value: nil, score: candidate.logProbability,
             probability: exp(candidate.logProbability), rollouts: [])
     }
     let kl = isPolicyItself ? 0 : LogSpace.klDivergence(distribution.map(\.logProbability), from: logReference)
-    let shown = scored.prefix(shownCandidates) + scored.dropFirst(shownCandidates).filter { $0.token == token }
+    let shown = scored.prefix(shownCandidates) + scored.dropFirst(shownCandidates).filter { $0.tokens == [token] }
     return Decision(tokens: [token], candidates: Array(shown), kl: kl, usage: Usage())
 }

@@ -1,7 +1,5 @@
 /// Transfer Q*, direct (NeurIPS 2024, section 3): Q(s, z) = Q^{ρ_BL}(s, z), estimated by rolling every candidate out
 /// with a baseline that is already aligned with the target reward.
-///
-/// With the reference as its own baseline it is controlled decoding with rollouts.
 public struct TransferQDirect: DecodingMethod {
     public static let name = "transfer-q"
     public static let summary = "Transfer Q*, direct: candidates rolled out by the aligned baseline"
@@ -19,15 +17,16 @@ public struct TransferQDirect: DecodingMethod {
         try guidance.validate(vocabularySize: vocabularySize)
     }
 
-    public func demand(maximumLength: Int) -> RolloutDemand {
-        RolloutDemand(
-            sequences: guidance.k * lookAhead.rollouts,
-            tokensPerSequence: 1 + min(lookAhead.horizon, maximumLength))
+    public func warnings(for task: DecodingTask) -> [String] {
+        guard task.baseline === task.reference else { return [] }
+        return ["there is no baseline, so the reference rolls out for itself: this is controlled decoding (cd)"]
     }
 
+    public func demand(maximumLength: Int) -> RolloutDemand { guidance.demand(lookAhead, maximumLength: maximumLength) }
+
     public func decide(_ state: DecodingState) async throws -> Decision {
-        let reward = try state.task.requireReward(for: Self.name)
-        let estimator = RolloutMean(policy: state.task.baseline, reward: reward, lookAhead: lookAhead)
-        return try await guidance.decide(state, estimator: estimator)
+        let scorer = RolloutScorer(
+            policy: state.task.baseline, reward: try state.task.requireReward(for: Self.name), lookAhead: lookAhead)
+        return try await guidance.decide(state, estimator: RolloutMean(scorer: scorer))
     }
 }

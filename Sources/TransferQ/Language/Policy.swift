@@ -1,3 +1,14 @@
+/// Tokens that follow a prefix, which itself follows the response.
+public struct Continuation: Hashable, Sendable {
+    public var prefix: [Token]
+    public var tokens: [Token]
+
+    public init(prefix: [Token], tokens: [Token]) {
+        self.prefix = prefix
+        self.tokens = tokens
+    }
+}
+
 /// π(· | prompt, response so far): a language model bound to one prompt.
 ///
 /// The decoder sees response tokens only; prompts, templates, adapters and caches are the policy's own business. The
@@ -26,4 +37,9 @@ public protocol Policy: AnyObject, Sendable {
 
     /// Continuations of every prefix, in the order of the request: result[prefix][rollout].
     func rollouts(_ request: RolloutRequest) async throws -> [[Rollout]]
+
+    /// log ρ(tokens | prompt, response, prefix) in nats, for each continuation; 0 for one without tokens.
+    ///
+    /// What another policy's rollouts are worth under this one: the ratio ρ_sft/ρ_BL of theory.md sections 4 and 5.
+    func logProbabilities(of continuations: [Continuation], after response: [Token]) async throws -> [Double]
 }

@@ -16,6 +16,12 @@ public enum LogSpace {
         return values.map { $0 - normaliser }
     }
 
+    /// (Σw)² / Σw² for w = exp(`logWeights`): between 1 and their number; 0 without weights.
+    public static func effectiveSampleSize(_ logWeights: [Double]) -> Double {
+        guard !logWeights.isEmpty else { return 0 }
+        return exp(2 * logSumExp(logWeights) - logSumExp(logWeights.map { 2 * $0 }))
+    }
+
     /// KL(p ‖ q) = Σ p·(log p − log q) in nats, where p = exp(`logP`).
     ///
     /// Terms with p = 0 count zero. `logQ` need not sum to one over the given support (it is a full distribution

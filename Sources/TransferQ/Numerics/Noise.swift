@@ -8,10 +8,11 @@ import Foundation
 ///     let noise = Noise(seed: 7).derived(.choice).derived(step)
 ///     let gumbel = noise.derived(Int(token)).gumbel
 public struct Noise: Hashable, Sendable {
-    /// What a stream of noise is for; keeps choices and rollouts of one step independent.
+    /// What a stream of noise is for; keeps choices, rollouts and blocks of one step independent.
     public enum Purpose: Int, Sendable {
         case choice = 1
         case rollout = 2
+        case block = 3
     }
 
     private let state: UInt64

@@ -71,6 +71,15 @@ public final class LlamaPolicy: Policy {
         }
     }
 
+    public func logProbabilities(
+        of continuations: [Continuation], after response: [Token]
+    ) async throws -> [Double] {
+        try await interruptible { signal in
+            try advance(to: response, signal: signal)
+            return try read(continuations, signal: signal)
+        }
+    }
+
     // MARK: The trunk
 
     /// Makes the trunk hold prompt and response, with the logits after them, decoding what is new only.
@@ -250,6 +259,61 @@ public final class LlamaPolicy: Policy {
         row.position += 1
         if vocabulary.isEnd(token) { row.rollout.finishReason = .stop }
         row.isDone = row.rollout.finishReason == .stop || row.rollout.tokens.count >= request.maximumLength
+    }
+
+    // MARK: Continuations of others
+
+    /// Decodes continuations on forks of the trunk and sums the log-probabilities of their tokens.
+    private func read(_ continuations: [Continuation], signal: AbortSignal) throws -> [Double] {
+        let start = trunkTokens.count
+        var sums = [Double](repeating: 0, count: continuations.count)
+        var entries: [LlamaContext.Entry] = []
+        /// For each entry, whose it is, and how many of its tokens are then decoded.
+        var owners: [(index: Int, length: Int)] = []
+        var sequences: [SequenceLease?] = []
+        for (index, continuation) in continuations.enumerated() {
+            sequences.append(nil)
+            guard let first = continuation.tokens.first else { continue }
+            if continuation.prefix.isEmpty {
+                sums[index] += try withTrunkRow { try logProbability(of: first, in: $0) }
+            }
+            let text = continuation.prefix + continuation.tokens.dropLast()
+            guard !text.isEmpty else { continue }
+            let sequence = try context.fork(trunk, length: start)
+            sequences[index] = sequence
+            for (offset, token) in text.enumerated() {
+                owners.append((index, offset + 1))
+                entries.append(
+                    LlamaContext.Entry(
+                        token: token, position: start + offset, sequence: sequence,
+                        wantsLogits: offset + 1 >= continuation.prefix.count))
+            }
+        }
+        branches = []
+        var newBranches: [Branch] = []
+        try decode(entries, signal: signal) { entry, row in
+            let (index, length) = owners[entry]
+            let continuation = continuations[index]
+            let next = continuation.tokens[length - continuation.prefix.count]
+            sums[index] += try logProbability(of: next, in: row)
+            if length == 1, let sequence = sequences[index], let token = continuation.prefix.first,
+                !newBranches.contains(where: { $0.token == token })
+            {
+                newBranches.append(Branch(token: token, sequence: sequence, logits: Array(row.logits)))
+            }
+        }
+        for branch in newBranches { try context.trim(branch.sequence, from: start + 1) }
+        branches = newBranches
+        return sums
+    }
+
+    private func logProbability(of token: Token, in row: LogitRow) throws -> Double {
+        guard token >= 0, token < vocabulary.size else {
+            throw LlamaError.invalidToken(token: token, vocabulary: vocabulary.size)
+        }
+        let normaliser = row.logSumExp
+        guard normaliser.isFinite else { throw LlamaError.logitsNotNumeric }
+        return Double(row.logits[Int(token)]) - normaliser
     }
 
     // MARK: Plumbing

@@ -1,0 +1,27 @@
+/// Controlled decoding (Mudgal et al., arXiv 2310.17022), with rollouts: Q(s, z) = Q^{ρ_sft}(s, z), estimated by rolling
+/// every candidate out with the reference itself.
+public struct ControlledDecoding: DecodingMethod {
+    public static let name = "cd"
+    public static let summary = "controlled decoding: candidates rolled out by the reference itself"
+
+    let guidance: Guidance
+    let lookAhead: LookAhead
+
+    public init(from parameters: inout ParameterReader) throws {
+        guidance = try Guidance(from: &parameters, hasTilt: false)
+        lookAhead = try LookAhead(from: &parameters)
+    }
+
+    public func validate(vocabularySize: Int, hasReward: Bool) throws {
+        guard hasReward else { throw TransferQError.missingReward(method: Self.name) }
+        try guidance.validate(vocabularySize: vocabularySize)
+    }
+
+    public func demand(maximumLength: Int) -> RolloutDemand { guidance.demand(lookAhead, maximumLength: maximumLength) }
+
+    public func decide(_ state: DecodingState) async throws -> Decision {
+        let scorer = RolloutScorer(
+            policy: state.task.reference, reward: try state.task.requireReward(for: Self.name), lookAhead: lookAhead)
+        return try await guidance.decide(state, estimator: RolloutMean(scorer: scorer))
+    }
+}
