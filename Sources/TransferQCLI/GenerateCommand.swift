@@ -78,6 +78,10 @@ enum Summary {
         if let size = summary.diagnostics.effectiveSampleSize, size > 1 {
             parts.append(String(format: "ESS %.1f", size))
         }
+        if let spread = summary.diagnostics.rewardSpread { parts.append(String(format: "spread %.3f", spread)) }
+        if let outside = summary.diagnostics.outsideProbability {
+            parts.append(String(format: "%.0f %% outside the candidates", 100 * outside))
+        }
         parts.append(String(format: "%.1f s", usage.seconds))
         parts.append(summary.finishReason.rawValue)
         return parts.joined(separator: " · ")

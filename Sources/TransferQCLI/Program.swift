@@ -28,6 +28,9 @@ struct TransferQCommand: AsyncParsableCommand {
 enum Program {
     static func main() async {
         do {
+            for (index, argument) in CommandLine.unsafeArguments.enumerated() where argument == nil {
+                throw UsageError("argument \(index) is not valid UTF-8; convert it, for example with iconv")
+            }
             var command = try TransferQCommand.parseAsRoot()
             if var command = command as? any AsyncParsableCommand {
                 try await command.run()
@@ -37,6 +40,13 @@ enum Program {
         } catch {
             Failure.exit(error)
         }
+    }
+}
+
+extension CommandLine {
+    /// The arguments, nil where one is no UTF-8; `arguments` would replace its bytes without a word.
+    fileprivate static var unsafeArguments: [String?] {
+        (0..<Int(argc)).map { index in unsafeArgv[index].flatMap { String(validatingCString: $0) } }
     }
 }
 

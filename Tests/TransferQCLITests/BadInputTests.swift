@@ -16,6 +16,12 @@ import TransferQLlama
         (guided + ["--k", "0"], 64, "k must be a whole number of at least 1, not 0"),
         (guided + ["--k", "49153"], 64, "k must be at most the vocabulary's 49152 tokens, not 49153"),
         (guided + ["--k", "300"], 64, "this needs 301 sequences at once and llama.cpp holds 256"),
+        (guided + ["--k", "9223372036854775807", "--blockwise", "9223372036854775807"], 64, "sequences at once"),
+        (guided + ["--rollouts", "9223372036854775807"], 64, "sequences at once"),
+        (guided + ["--method", "transfer-q-soft", "--k", "9223372036854775807", "--blockwise", "2"], 64, "sequences"),
+        (guided + ["--method", "best-of-n", "-n", "9223372036854775807"], 64, "sequences at once"),
+        (guided + ["--kl-budget", "nan"], 64, "kl-budget must be a finite number of nats of at least 0"),
+        (guided + ["--kl-budget", "1", "--choice", "greedy"], 64, "kl-budget must be left out with --choice greedy"),
         (guided + ["--alpha", "0"], 64, "alpha must be a finite number above 0, not 0"),
         (guided + ["--alpha", "-1"], 64, "alpha must be a finite number above 0, not -1"),
         (guided + ["--alpha", "nan"], 64, "alpha must be a finite number above 0, not nan"),
@@ -58,6 +64,15 @@ import TransferQLlama
     @Test func promptsThatCannotBeUsedAreNamed() throws {
         let invalid = try ProgramRun.run(["generate"], input: Data([0x48, 0xFF, 0xFE, 0x21]))
         #expect(invalid.status == 64 && invalid.complaints.contains("standard input is not valid UTF-8"))
+        let shell = Process()
+        shell.executableURL = URL(filePath: "/bin/sh")
+        shell.arguments = ["-c", "exec \"$0\" generate \"$(printf 'a\\377')\"", try ProgramRun.executable.path]
+        let complaints = Pipe()
+        shell.standardError = complaints
+        try shell.run()
+        let said = String(decoding: complaints.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        shell.waitUntilExit()
+        #expect(shell.terminationStatus == 64 && said.contains("argument 2 is not valid UTF-8"), "\(said)")
         let long = String(repeating: "word and another word ", count: 4000)
         let tooLong = try ProgramRun.run(["generate"], input: Data(long.utf8))
         #expect(tooLong.status == 64 && tooLong.complaints.contains("the model's context holds 8192"))

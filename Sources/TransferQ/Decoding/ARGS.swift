@@ -1,5 +1,5 @@
 /// ARGS (Khanov et al., arXiv 2402.01694): Q(s, z) = r([s, z]), the reward of the unfinished text. No look-ahead.
-public struct ARGS: DecodingMethod {
+public struct ARGS: NamedDecodingMethod {
     public static let name = "args"
     public static let summary = "ARGS: candidates judged by the reward of the unfinished text"
 

@@ -1,7 +1,7 @@
 import Foundation
 
 /// n whole responses from a policy, of which the one with the highest reward is kept (the first of equal ones).
-public struct BestOfN: DecodingMethod {
+public struct BestOfN: NamedDecodingMethod {
     public static let name = "best-of-n"
     public static let summary = "n sampled responses, the one with the highest reward"
 

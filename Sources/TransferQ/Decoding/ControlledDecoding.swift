@@ -1,6 +1,6 @@
 /// Controlled decoding (Mudgal et al., arXiv 2310.17022), with rollouts: Q(s, z) = Q^{ρ_sft}(s, z), estimated by rolling
 /// every candidate out with the reference itself.
-public struct ControlledDecoding: DecodingMethod {
+public struct ControlledDecoding: NamedDecodingMethod {
     public static let name = "cd"
     public static let summary = "controlled decoding: candidates rolled out by the reference itself"
 

@@ -1,16 +1,5 @@
-/// A named way to decide the next token or tokens, with parameters of its own that are valid once it exists.
-///
-/// A method is a value: it holds parameters, never state. To add one, write it in a file of its own and put its type
-/// into ``DecodingMethods/table``.
+/// A way to decide the next token or tokens. A method is a value: it holds parameters, never state.
 public protocol DecodingMethod: Sendable {
-    /// The name on the command line, e.g. `transfer-q`.
-    static var name: String { get }
-    /// One line of help.
-    static var summary: String { get }
-
-    /// Takes and checks the parameters that the method knows.
-    init(from parameters: inout ParameterReader) throws
-
     /// Checks what the parameters alone cannot tell: a missing reward, a k above the vocabulary.
     func validate(vocabularySize: Int, hasReward: Bool) throws
 
@@ -22,6 +11,18 @@ public protocol DecodingMethod: Sendable {
 
     /// Chooses what follows `state.response`. `remainingLength` is at least 1.
     func decide(_ state: DecodingState) async throws -> Decision
+}
+
+/// A method that a name and parameters describe. To add one, write it in a file of its own and put its type into
+/// ``DecodingMethods/table``.
+public protocol NamedDecodingMethod: DecodingMethod {
+    /// The name on the command line, e.g. `transfer-q`.
+    static var name: String { get }
+    /// One line of help.
+    static var summary: String { get }
+
+    /// Takes and checks the parameters that the method knows.
+    init(from parameters: inout ParameterReader) throws
 }
 
 extension DecodingMethod {
@@ -36,9 +37,10 @@ public struct RolloutDemand: Hashable, Sendable {
 
     public static let none = RolloutDemand(sequences: 0, tokensPerSequence: 0)
 
+    /// Absurd sizes are cut to ones that no model can meet, so that arithmetic with them cannot overflow.
     public init(sequences: Int, tokensPerSequence: Int) {
-        self.sequences = sequences
-        self.tokensPerSequence = tokensPerSequence
+        self.sequences = min(sequences, 1 << 30)
+        self.tokensPerSequence = min(tokensPerSequence, 1 << 30)
     }
 }
 
@@ -95,7 +97,7 @@ public struct Decision: Sendable {
 
 /// The table of methods: the only list of them.
 public enum DecodingMethods {
-    public static let table: [any DecodingMethod.Type] = [
+    public static let table: [any NamedDecodingMethod.Type] = [
         GreedyDecoding.self,
         SampledDecoding.self,
         BestOfN.self,

@@ -75,7 +75,8 @@ public struct Guidance: Sendable {
     func demand(_ lookAhead: LookAhead, maximumLength: Int, isScoredAgain: Bool = false) -> RolloutDemand {
         var demand = lookAhead.demand(candidates: k, length: blockLength, maximumLength: maximumLength)
         // The candidates' branches stay while the reference reads.
-        if isScoredAgain { demand.sequences += k }
+        guard isScoredAgain else { return demand }
+        demand.sequences += RolloutDemand(sequences: k, tokensPerSequence: 0).sequences
         return demand
     }
 
@@ -136,7 +137,7 @@ public struct Guidance: Sendable {
     private func alpha(allowance: Double?, kl: (Double) throws -> Double) throws -> Double {
         guard let allowance, try kl(alpha) > allowance else { return alpha }
         var low = log(alpha)
-        var high = max(low, 0) + 40
+        var high = min(max(low, 0) + 40, 700)
         guard try kl(exp(high)) <= allowance else { return .infinity }
         for _ in 0..<60 {
             let middle = (low + high) / 2

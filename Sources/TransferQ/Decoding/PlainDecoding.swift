@@ -14,7 +14,7 @@ enum PolicyRole: String, CaseIterable, Sendable {
 }
 
 /// The most likely token at every step.
-public struct GreedyDecoding: DecodingMethod {
+public struct GreedyDecoding: NamedDecodingMethod {
     public static let name = "greedy"
     public static let summary = "plain decoding: the most likely token at every step"
 
@@ -34,7 +34,7 @@ public struct GreedyDecoding: DecodingMethod {
 }
 
 /// A draw from the policy at every step, optionally reshaped by temperature and filters.
-public struct SampledDecoding: DecodingMethod {
+public struct SampledDecoding: NamedDecodingMethod {
     public static let name = "sample"
     public static let summary = "plain decoding: a draw from the policy at every step"
 

@@ -2,9 +2,6 @@
 ///
 ///     let method = SteeredDecoding(guidance: try Guidance(k: 10, alpha: 0.5), estimator: myValues)
 public struct SteeredDecoding: DecodingMethod {
-    public static let name = "steered"
-    public static let summary = "the k most likely tokens, tilted by values of the caller's"
-
     let guidance: Guidance
     let estimator: any ValueEstimator
 
@@ -13,15 +10,11 @@ public struct SteeredDecoding: DecodingMethod {
         self.estimator = estimator
     }
 
-    /// - Throws: always, since values cannot be named by a parameter.
-    public init(from parameters: inout ParameterReader) throws {
-        throw TransferQError.unknownMethod(name: Self.name, known: DecodingMethods.table.map { $0.name })
-    }
-
     public func validate(vocabularySize: Int, hasReward: Bool) throws {
         try guidance.validate(vocabularySize: vocabularySize)
     }
 
+    /// What the estimator rolls out is its own business: give the policies contexts with room for it.
     public func demand(maximumLength: Int) -> RolloutDemand { .none }
 
     public func decide(_ state: DecodingState) async throws -> Decision {

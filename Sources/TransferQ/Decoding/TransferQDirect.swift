@@ -1,6 +1,6 @@
 /// Transfer Q*, direct (NeurIPS 2024, section 3): Q(s, z) = Q^{ρ_BL}(s, z), estimated by rolling every candidate out
 /// with a baseline that is already aligned with the target reward.
-public struct TransferQDirect: DecodingMethod {
+public struct TransferQDirect: NamedDecodingMethod {
     public static let name = "transfer-q"
     public static let summary = "Transfer Q*, direct: candidates rolled out by the aligned baseline"
 

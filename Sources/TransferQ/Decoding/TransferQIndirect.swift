@@ -2,26 +2,17 @@
 /// importance weights turn its rollouts into values under the policy aligned with the target.
 ///
 /// The baseline's reward is the task's, or, without one, the implicit reward β·log(ρ_BL/ρ_sft).
-public struct TransferQIndirect: DecodingMethod {
+public struct TransferQIndirect: NamedDecodingMethod {
     public static let name = "transfer-q-indirect"
     public static let summary =
         "Transfer Q*, indirect: rollouts of a baseline with another reward, corrected by weights"
 
     let guidance: Guidance
-    let lookAhead: LookAhead
-    let beta: Double
-    let clip: Double?
+    let weighting: RolloutWeighting
 
     public init(from parameters: inout ParameterReader) throws {
         guidance = try Guidance(from: &parameters)
-        lookAhead = try LookAhead(from: &parameters, rollouts: 8)
-        beta = try parameters.number(
-            "beta", default: 1, "a finite number above 0",
-            "KL penalty that the policies are aligned with, in reward per nat"
-        ) { $0 > 0 }
-        clip = try parameters.optionalNumber(
-            "clip", "a finite number above 0", "keep log-weights within this of their candidate's mean, nats"
-        ) { $0 > 0 }
+        weighting = try RolloutWeighting(from: &parameters)
     }
 
     public func validate(vocabularySize: Int, hasReward: Bool) throws {
@@ -30,26 +21,21 @@ public struct TransferQIndirect: DecodingMethod {
     }
 
     public func warnings(for task: DecodingTask) -> [String] {
-        var warnings: [String] = []
-        if lookAhead.rollouts == 1 {
-            warnings.append("with one rollout the weight cancels: the estimate is the uncorrected one; use several")
-        }
-        if lookAhead.sampling != .ancestral {
-            warnings.append(
-                "rollouts at another temperature than 1 are no draws from the baseline: the weights are off")
-        }
-        return warnings
+        guard weighting.lookAhead.rollouts == 1 else { return weighting.warnings }
+        return ["with one rollout the weight cancels: the estimate is the uncorrected one; use several"]
+            + weighting.warnings
     }
 
     public func demand(maximumLength: Int) -> RolloutDemand {
-        guidance.demand(lookAhead, maximumLength: maximumLength, isScoredAgain: true)
+        guidance.demand(weighting.lookAhead, maximumLength: maximumLength, isScoredAgain: true)
     }
 
     public func decide(_ state: DecodingState) async throws -> Decision {
         let scorer = RolloutScorer(
-            policy: state.task.baseline, reward: try state.task.requireReward(for: Self.name), lookAhead: lookAhead)
+            policy: state.task.baseline, reward: try state.task.requireReward(for: Self.name),
+            lookAhead: weighting.lookAhead)
         let estimator = ImportanceWeightedValue(
-            scorer: scorer, baselineReward: state.task.baselineReward, beta: beta, clip: clip)
+            scorer: scorer, baselineReward: state.task.baselineReward, weighting: weighting)
         return try await guidance.decide(state, estimator: estimator)
     }
 }

@@ -8,10 +8,7 @@ import Foundation
 struct ImportanceWeightedValue: ValueEstimator {
     let scorer: RolloutScorer
     let baselineReward: (any RewardModel)?
-    /// KL penalty that both policies were aligned with, in reward per nat.
-    let beta: Double
-    /// Log-weights are kept within ±this of their candidate's mean; nil leaves them alone.
-    let clip: Double?
+    let weighting: RolloutWeighting
 
     func estimates(for candidates: [[Token]], in state: DecodingState) async throws -> ValueEstimates {
         var (branches, usage) = try await scorer.branches(for: candidates, in: state)
@@ -22,14 +19,14 @@ struct ImportanceWeightedValue: ValueEstimator {
             var rewards = try await baselineReward.checkedRewards(for: completions)[...]
             logWeights = branches.map { branch in
                 defer { rewards = rewards.dropFirst(branch.rollouts.count) }
-                return zip(branch.rollouts, rewards).map { ($0.reward - $1) / beta }
+                return zip(branch.rollouts, rewards).map { ($0.reward - $1) / weighting.beta }
             }
         } else {
             logWeights = zip(branches, try await scorer.logRatios(of: branches, in: state)).map { branch, ratios in
-                zip(branch.rollouts, ratios).map { $0.reward / beta + $1 }
+                zip(branch.rollouts, ratios).map { $0.reward / weighting.beta + $1 }
             }
         }
-        for index in branches.indices { branches[index].weigh(logWeights[index], clip: clip) }
+        for index in branches.indices { branches[index].weigh(logWeights[index], clip: weighting.clip) }
         let estimates = branches.map { branch in
             let logs = LogSpace.logSoftmax(branch.rollouts.compactMap(\.logWeight))
             let value = zip(logs, branch.rollouts).reduce(0) { $0 + exp($1.0) * $1.1.reward }

@@ -30,6 +30,7 @@ public struct LookAhead: Sendable {
     func demand(candidates: Int, length: Int, maximumLength: Int) -> RolloutDemand {
         let (sequences, overflow) = candidates.multipliedReportingOverflow(by: rollouts)
         return RolloutDemand(
-            sequences: overflow ? Int.max / 8 : sequences, tokensPerSequence: length + min(horizon, maximumLength))
+            sequences: overflow ? Int.max : sequences,
+            tokensPerSequence: min(length, maximumLength) + min(horizon, maximumLength))
     }
 }

@@ -6,20 +6,18 @@ import Foundation
 /// rollouts are needed; from ρ_r^β itself one gives the exact value.
 struct SoftValue: ValueEstimator {
     let scorer: RolloutScorer
-    /// KL penalty of the target ρ_r^β, in reward per nat.
-    let beta: Double
-    /// Log-weights are kept within ±this of their candidate's mean; nil leaves them alone.
-    let clip: Double?
+    let weighting: RolloutWeighting
 
     func estimates(for candidates: [[Token]], in state: DecodingState) async throws -> ValueEstimates {
         var (branches, usage) = try await scorer.branches(for: candidates, in: state)
         let ratios = try await scorer.logRatios(of: branches, in: state)
         let estimates = branches.indices.map { index in
             branches[index].weigh(
-                zip(branches[index].rollouts, ratios[index]).map { $0.reward / beta + $1 }, clip: clip)
+                zip(branches[index].rollouts, ratios[index]).map { $0.reward / weighting.beta + $1 },
+                clip: weighting.clip)
             let logs = branches[index].rollouts.compactMap(\.logWeight)
             return ValueEstimate(
-                value: beta * (LogSpace.logSumExp(logs) - log(Double(logs.count))),
+                value: weighting.beta * (LogSpace.logSumExp(logs) - log(Double(logs.count))),
                 rollouts: branches[index].rollouts, effectiveSampleSize: LogSpace.effectiveSampleSize(logs))
         }
         return ValueEstimates(estimates: estimates, usage: usage)

@@ -20,15 +20,17 @@ public final class LlamaModel {
     /// llama.cpp can end the whole process on a file that is damaged with intent or bad luck. Where that matters,
     /// let a ``ModelProbe`` try the file first.
     ///
-    /// - Throws: ``LlamaError`` when there is no such file, or it holds no model that generates text.
+    /// - Throws: ``LlamaError`` when there is no such file, or it holds no model that generates text;
+    ///   `CancellationError` when the task is cancelled meanwhile.
     public init(path: String) throws {
         _ = LlamaLibrary.start
         try GGUFFile.check(path)
         LlamaLibrary.forgetLog()
         var parameters = llama_model_default_params()
-        // Returning false stops the load; nothing stops it here.
-        parameters.progress_callback = { _, _ in true }
+        // Called on this thread between tensors; false stops the load.
+        parameters.progress_callback = { _, _ in !Task.isCancelled }
         guard let pointer = llama_model_load_from_file(path, parameters) else {
+            try Task.checkCancellation()
             throw LlamaError.damaged(
                 path: path, reason: LlamaLibrary.firstComplaint(otherwise: "llama.cpp could not read it"))
         }

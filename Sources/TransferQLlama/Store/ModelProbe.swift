@@ -45,6 +45,8 @@ public struct ModelProbe: Sendable {
             _ = FileManager.default.createFile(atPath: stamp.path, contents: nil)
             return
         }
+        // Ctrl-C reaches the child as well.
+        if child.terminationReason == .uncaughtSignal, child.terminationStatus == SIGINT { throw CancellationError() }
         let last = files[files.count - 1]
         guard child.terminationReason == .exit, let sentence = said.split(separator: "\n").last else {
             throw LlamaError.damaged(

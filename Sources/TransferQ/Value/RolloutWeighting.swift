@@ -1,0 +1,25 @@
+/// What the weighing methods add to a look-ahead.
+struct RolloutWeighting: Sendable {
+    let lookAhead: LookAhead
+    /// KL penalty that the policies are aligned with, in reward per nat.
+    let beta: Double
+    /// Log-weights are kept within ±this of their candidate's mean; nil leaves them alone.
+    let clip: Double?
+
+    init(from parameters: inout ParameterReader) throws {
+        lookAhead = try LookAhead(from: &parameters, rollouts: 8)
+        beta = try parameters.number(
+            "beta", default: 1, "a finite number above 0",
+            "KL penalty that the policies are aligned with, in reward per nat"
+        ) { $0 > 0 }
+        clip = try parameters.optionalNumber(
+            "clip", "a finite number above 0", "keep log-weights within this of their candidate's mean, nats"
+        ) { $0 > 0 }
+    }
+
+    /// Said when the rollouts are no draws from the baseline.
+    var warnings: [String] {
+        guard lookAhead.sampling != .ancestral else { return [] }
+        return ["rollouts at another temperature than 1 are no draws from the baseline: the weights are off"]
+    }
+}
