@@ -282,6 +282,24 @@ import TransferQLlama
         #expect(await reader.decodedTokens == decoded)
     }
 
+    /// Branches are kept to save work, so they must give way where room is short.
+    @Test func branchesOfOnePolicyGiveWayToAnother() async throws {
+        let model = try await RealModel.load()
+        let context = try await LlamaContext(model: model, configuration: .init(cells: 256, sequences: 8))
+        let prompt = try await model.prompt(for: [Message(role: "user", content: "Hi.")])
+        let one = try await LlamaPolicy(context: context, prompt: prompt)
+        let other = try await LlamaPolicy(context: context, prompt: prompt)
+        let tokens = try await one.candidates(after: [], count: 6).map { [$0.token] }
+        let before = try await one.rollouts(Self.request([], tokens, length: 4))
+        #expect(await context.leasedSequences == 8)
+        let others = try await other.rollouts(Self.request([], tokens, length: 4))
+        #expect(before.map { $0.map(\.tokens) } == others.map { $0.map(\.tokens) })
+        // And the first goes on as if nothing had happened.
+        let next = try await one.candidates(after: tokens[0], count: 3)
+        let fresh = try await LlamaPolicy(context: context, prompt: prompt)
+        #expect(try await fresh.candidates(after: tokens[0], count: 3).map(\.token) == next.map(\.token))
+    }
+
     @Test func cancellationInterruptsARolloutAndLeavesThePolicyUsable() async throws {
         let (policy, context) = try await RealModel.policy("Describe a market.", sequences: 64, cells: 8192)
         let before = try await policy.candidates(after: [], count: 60)

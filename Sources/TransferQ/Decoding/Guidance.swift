@@ -70,14 +70,8 @@ public struct Guidance: Sendable {
     }
 
     /// What one step takes at most.
-    ///
-    /// - Parameter isScoredAgain: whether the reference reads the rollouts, too.
-    func demand(_ lookAhead: LookAhead, maximumLength: Int, isScoredAgain: Bool = false) -> RolloutDemand {
-        var demand = lookAhead.demand(candidates: k, length: blockLength, maximumLength: maximumLength)
-        // The candidates' branches stay while the reference reads.
-        guard isScoredAgain else { return demand }
-        demand.sequences += RolloutDemand(sequences: k, tokensPerSequence: 0).sequences
-        return demand
+    func demand(_ lookAhead: LookAhead, maximumLength: Int) -> RolloutDemand {
+        lookAhead.demand(candidates: k, length: blockLength, maximumLength: maximumLength)
     }
 
     /// One step of π_α with values from `estimator`.

@@ -27,7 +27,7 @@ public struct TransferQIndirect: NamedDecodingMethod {
     }
 
     public func demand(maximumLength: Int) -> RolloutDemand {
-        guidance.demand(weighting.lookAhead, maximumLength: maximumLength, isScoredAgain: true)
+        guidance.demand(weighting.lookAhead, maximumLength: maximumLength)
     }
 
     public func decide(_ state: DecodingState) async throws -> Decision {

@@ -150,7 +150,11 @@ struct TheoryCommand: ParsableCommand {
             let instances = try file.map { [try read($0)] } ?? series.make()
             let alphas = (0..<13).map { 0.02 * pow(10, Double($0) / 4) }
             let points = try Experiments.sweep(instances, alphas: alphas)
+            try draw(points, instances: instances.count)
             for point in points { Console.print(try JSON.line(point)) }
+        }
+
+        private func draw(_ points: [ExperimentPoint], instances: Int) throws {
             guard let plot else { return }
             let lines = ExactSolver.names.compactMap { name -> LinePlot.Series? in
                 let own = points.filter { $0.method == name }
@@ -160,7 +164,7 @@ struct TheoryCommand: ParsableCommand {
                 let isFixed = values.allSatisfy { $0 == first }
                 return LinePlot.Series(name: name, points: isFixed ? [first] : values)
             }
-            let title = "Reward against KL, alpha from 0.02 to 20 (mean of \(instances.count))"
+            let title = "Reward against KL, alpha from 0.02 to 20 (mean of \(instances))"
             try write(
                 LinePlot(
                     title: title, xLabel: "KL to the reference (nats)", yLabel: "expected reward", series: lines),
@@ -178,7 +182,11 @@ struct TheoryCommand: ParsableCommand {
 
         func run() throws {
             let points = try Experiments.gap(series.make(), distances: (0...10).map { Double($0) / 10 })
+            try draw(points)
             for point in points { Console.print(try JSON.line(point)) }
+        }
+
+        private func draw(_ points: [ExperimentPoint]) throws {
             guard let plot else { return }
             var names: [String] = []
             for point in points where !names.contains(point.method) { names.append(point.method) }

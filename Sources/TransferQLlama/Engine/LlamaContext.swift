@@ -32,6 +32,10 @@ public final class LlamaContext {
         let wantsLogits: Bool
     }
 
+    private struct WeakPolicy {
+        weak var policy: LlamaPolicy?
+    }
+
     public nonisolated let model: LlamaModel
     public nonisolated let adapter: LlamaAdapter?
     /// Most tokens that all sequences can hold together.
@@ -43,6 +47,7 @@ public final class LlamaContext {
     private let pool: SequencePool
     /// Cells that each sequence decoded itself, by sequence id.
     private var ownCells: [Int]
+    private var policies: [WeakPolicy] = []
     /// Where each sequence was forked off, by sequence id; 0 for one that was not.
     private var origins: [Int]
 
@@ -112,10 +117,24 @@ public final class LlamaContext {
     /// An empty sequence, given back when its last reference goes.
     func lease() throws -> SequenceLease {
         reclaim()
+        if let sequence = pool.lease() { return sequence }
+        evictBranches()
         guard let sequence = pool.lease() else {
             throw LlamaError.tooManySequences(needed: pool.leasedCount + 1, limit: pool.size)
         }
         return sequence
+    }
+
+    /// Remembers a policy, whose branches may be taken back when room is short.
+    func register(_ policy: LlamaPolicy) {
+        policies.removeAll { $0.policy == nil }
+        policies.append(WeakPolicy(policy: policy))
+    }
+
+    /// Takes back what policies keep only to save work.
+    private func evictBranches() {
+        for entry in policies { entry.policy?.dropBranches() }
+        reclaim()
     }
 
     /// A new sequence with everything that `source` holds, which is `length` tokens.
@@ -161,6 +180,7 @@ public final class LlamaContext {
     /// - Parameter receive: called with the index of an entry and its logits, which are valid during the call.
     func decode(_ entries: [Entry], signal: AbortSignal, receive: (Int, LogitRow) throws -> Void) throws {
         reclaim()
+        if ownCells.reduce(0, +) + entries.count > cells { evictBranches() }
         let needed = ownCells.reduce(0, +) + entries.count
         guard needed <= cells else { throw LlamaError.contextFull(needed: needed, cells: cells) }
         for start in stride(from: 0, to: entries.count, by: batchSize) {

@@ -41,7 +41,11 @@ public final class LlamaPolicy: Policy {
         promptLength = prompt.count
         maximumResponseLength = limit - prompt.count
         trunk = try context.lease()
+        context.register(self)
     }
+
+    /// Gives up the decoded candidates; the next step then decodes its token again.
+    func dropBranches() { branches = [] }
 
     public func candidates(after response: [Token], count: Int) async throws -> [Candidate] {
         try await interruptible { signal in
@@ -266,6 +270,7 @@ public final class LlamaPolicy: Policy {
     /// Decodes continuations on forks of the trunk and sums the log-probabilities of their tokens.
     private func read(_ continuations: [Continuation], signal: AbortSignal) throws -> [Double] {
         let start = trunkTokens.count
+        branches = []
         var sums = [Double](repeating: 0, count: continuations.count)
         var entries: [LlamaContext.Entry] = []
         /// For each entry, whose it is, and how many of its tokens are then decoded.
@@ -289,7 +294,6 @@ public final class LlamaPolicy: Policy {
                         wantsLogits: offset + 1 >= continuation.prefix.count))
             }
         }
-        branches = []
         var newBranches: [Branch] = []
         try decode(entries, signal: signal) { entry, row in
             let (index, length) = owners[entry]
