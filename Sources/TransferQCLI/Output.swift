@@ -26,9 +26,12 @@ struct AnswerReport: Encodable {
     let rewardSpread: Double?
     let outsideProbability: Double?
     let usage: Usage
-    let method: [String: ParameterValue]
+    /// Every parameter; null for those that are off.
+    let method: [String: ParameterValue?]
     let seed: UInt64
     let model: Model
+    /// Null when the reference is its own baseline.
+    let baseline: Session.BaselineSource?
 
     init(_ summary: GenerationSummary, method: ConfiguredMethod, session: Session) throws {
         response = summary.response
@@ -40,14 +43,38 @@ struct AnswerReport: Encodable {
         rewardSpread = summary.diagnostics.rewardSpread
         outsideProbability = summary.diagnostics.outsideProbability
         usage = summary.usage
-        var parameters: [String: ParameterValue] = ["name": .text(method.name)]
-        for parameter in method.parameters { parameters[parameter.name] = parameter.value }
+        var parameters: [String: ParameterValue?] = ["name": .text(method.name)]
+        for parameter in method.parameters { parameters.updateValue(parameter.value, forKey: parameter.name) }
         parameters["max-tokens"] = .integer(session.maximumLength)
         if let reward = session.reward { parameters["reward"] = .text(reward.name) }
         if let reward = session.baselineReward { parameters["baseline-reward"] = .text(reward.name) }
         self.method = parameters
         seed = session.seed
         model = Model(path: session.modelPath, sha256: try GGUFFile.sha256(session.modelPath))
+        baseline = session.baselineSource
+    }
+
+    private enum CodingKeys: CodingKey {
+        case response, finishReason, reward, kl, klIsBound, effectiveSampleSize, rewardSpread, outsideProbability
+        case usage, method, seed, model, baseline
+    }
+
+    /// Written out so that what is unknown is null rather than missing.
+    func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(response, forKey: .response)
+        try container.encode(finishReason, forKey: .finishReason)
+        try container.encode(reward, forKey: .reward)
+        try container.encode(kl, forKey: .kl)
+        try container.encode(klIsBound, forKey: .klIsBound)
+        try container.encode(effectiveSampleSize, forKey: .effectiveSampleSize)
+        try container.encode(rewardSpread, forKey: .rewardSpread)
+        try container.encode(outsideProbability, forKey: .outsideProbability)
+        try container.encode(usage, forKey: .usage)
+        try container.encode(method, forKey: .method)
+        try container.encode(seed, forKey: .seed)
+        try container.encode(model, forKey: .model)
+        try container.encode(baseline, forKey: .baseline)
     }
 }
 

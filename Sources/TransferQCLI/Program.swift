@@ -27,6 +27,8 @@ struct TransferQCommand: AsyncParsableCommand {
 @main
 enum Program {
     static func main() async {
+        // A reader that has gone is met where the output is written.
+        signal(SIGPIPE, SIG_IGN)
         do {
             for (index, argument) in CommandLine.unsafeArguments.enumerated() where argument == nil {
                 throw UsageError("argument \(index) is not valid UTF-8; convert it, for example with iconv")
@@ -59,7 +61,9 @@ enum Failure {
         case is UsageError, is TabularError: 64
         case let error as TransferQError:
             switch error {
-            case .rewardCount, .rewardNotFinite, .rewardOutsideRange, .policyNotNumeric: 1
+            case .rewardCount, .rewardNotFinite, .rewardOutsideRange, .policyNotNumeric,
+                .valueNotFinite:
+                1
             default: 64
             }
         case let error as LlamaError:

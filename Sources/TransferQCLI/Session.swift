@@ -4,6 +4,15 @@ import TransferQLlama
 
 /// Everything that commands need to answer a prompt: models loaded, prompts tokenised, contexts made to measure.
 struct Session: Sendable {
+    /// What makes the baseline another policy than the reference.
+    struct BaselineSource: Encodable {
+        let path: String
+        let sha256: String
+        let adapter: String?
+        let system: String?
+    }
+
+    let baselineSource: BaselineSource?
     let model: LlamaModel
     let modelPath: String
     let reference: LlamaPolicy
@@ -84,8 +93,14 @@ struct Session: Sendable {
                     configuration: configuration(policies: 1, prompts: baselineTokens.count))
             baseline = try await LlamaPolicy(context: own, prompt: baselineTokens)
         }
+        let source =
+            hasBaseline
+            ? BaselineSource(
+                path: (baselineModel ?? model).path, sha256: try GGUFFile.sha256((baselineModel ?? model).path),
+                adapter: models.baselineLora, system: models.baselineSystem) : nil
         return Session(
-            model: model, modelPath: path, reference: try await LlamaPolicy(context: context, prompt: tokens),
+            baselineSource: source, model: model, modelPath: path,
+            reference: try await LlamaPolicy(context: context, prompt: tokens),
             baseline: baseline, conversation: conversation, reward: reward, baselineReward: baselineReward,
             maximumLength: maximumLength,
             seed: answer.seed)
@@ -96,6 +111,12 @@ struct Session: Sendable {
             reference: reference, baseline: baseline, reward: reward, baselineReward: baselineReward,
             conversation: conversation,
             maximumLength: maximumLength, seed: seed)
+    }
+
+    /// Decodes the prompts ahead of any generation.
+    func readPrompts() async throws {
+        _ = try await reference.candidates(after: [], count: 1)
+        _ = try await baseline?.candidates(after: [], count: 1)
     }
 
     /// Runs one generation to its end, or to where Ctrl-C cut it.

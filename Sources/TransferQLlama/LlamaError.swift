@@ -10,6 +10,7 @@ public enum LlamaError: Error, Equatable, Sendable {
     case noChatTemplate(model: String)
     case unknownChatTemplate(model: String)
     case emptyPrompt
+    case invalidRole(message: Int, role: String)
     case invalidToken(token: Int32, vocabulary: Int)
     case promptTooLong(tokens: Int, limit: Int)
     case tooManySequences(needed: Int, limit: Int)
@@ -41,6 +42,8 @@ extension LlamaError: CustomStringConvertible {
             "the model \(model) has no chat template; use --raw to continue plain text, or an instruction-tuned model"
         case .unknownChatTemplate(let model):
             "llama.cpp does not know the chat template of \(model); use --raw with a prompt in the model's own format"
+        case .invalidRole(let message, let role):
+            "message \(message) has the role \"\(role)\"; roles are words of letters, as system, user or assistant"
         case .emptyPrompt:
             "the prompt is empty; give at least one word, as an argument, with --file or on standard input"
         case .invalidToken(let token, let vocabulary):

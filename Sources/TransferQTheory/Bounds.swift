@@ -43,7 +43,7 @@ extension ExactSolver {
     }
 
     /// KL(ρ* ‖ ρ_sft) of the best single response; of equally good ones the most probable, which bounds tightest.
-    private var bestResponseKL: Double {
+    var bestResponseKL: Double {
         let best = instance.reward.max() ?? 0
         let logs = instance.reward.indices.filter { instance.reward[$0] == best }.map { logReferenceResponses[$0] }
         return -(logs.max() ?? 0)

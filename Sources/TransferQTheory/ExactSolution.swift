@@ -65,8 +65,9 @@ public struct ExactSolver: Sendable {
     /// π_α ∝ π_tilt · exp(Q/α) at every node, over the whole vocabulary.
     static func tilted(_ logTilt: [[Double]], by values: [[Double]], alpha: Double) -> [[Double]] {
         zip(logTilt, values).map { row, values in
-            let best = values.max() ?? 0
-            return LogSpace.logSoftmax(zip(row, values).map { $0 + ($1 - best) / alpha })
+            // Over what the tilt policy allows: a value that cannot be had must not set the scale.
+            let best = zip(row, values).filter { $0.0 > -.infinity }.map(\.1).max() ?? 0
+            return LogSpace.logSoftmax(zip(row, values).map { $0 > -.infinity ? $0 + ($1 - best) / alpha : $0 })
         }
     }
 
@@ -163,10 +164,13 @@ public struct ExactSolver: Sendable {
             var end = start
             while end < order.count, instance.reward[order[end]] == instance.reward[order[start]] { end += 1 }
             let mass = order[start..<end].reduce(0) { $0 + exp(logReferenceResponses[$1]) }
-            // (below + mass)ⁿ − belowⁿ = mass · Σ (below + mass)^i · below^(n−1−i), without cancellation.
             let upTo = min(1, below + mass)
-            let factor = (0..<n).reduce(0.0) { $0 + pow(upTo, Double($1)) * pow(below, Double(n - 1 - $1)) }
-            for index in order[start..<end] { logs[index] = logReferenceResponses[index] + log(factor) }
+            // ((below + mass)ⁿ − belowⁿ) / mass, in a form that does not cancel.
+            let share = -expm1(Double(n) * log1p(-mass / upTo)) / mass
+            let logFactor = Double(n) * log(upTo) + log(share)
+            for index in order[start..<end] where mass > 0 {
+                logs[index] = logReferenceResponses[index] + logFactor
+            }
             below = upTo
             start = end
         }

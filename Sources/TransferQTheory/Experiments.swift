@@ -18,16 +18,13 @@ public struct ExperimentPoint: Codable, Sendable {
 public enum Experiments {
     /// Reward against KL: every method at every α.
     public static func sweep(_ instances: [TabularInstance], alphas: [Double]) throws -> [ExperimentPoint] {
-        try points(instances, settings: alphas, methods: ExactSolver.names) { try $0.with(alpha: $1) }
+        try points(instances, settings: alphas) { try $0.with(alpha: $1) }
     }
 
     /// Sub-optimality as the baseline's reward moves away from the target:
     /// r_BL = (1 − d)·r + d·r′ at distance d, where r′ is each instance's own baseline reward.
     public static func gap(_ instances: [TabularInstance], distances: [Double]) throws -> [ExperimentPoint] {
-        let methods = [
-            "reference", "baseline", "cd", "transfer-q@reference", "transfer-q-naive", "transfer-q-indirect",
-        ]
-        return try points(instances, settings: distances, methods: methods) { instance, distance in
+        return try points(instances, settings: distances) { instance, distance in
             let other = instance.baselineReward ?? instance.reward
             return try instance.with(
                 baselineReward: zip(instance.reward, other).map { (1 - distance) * $0 + distance * $1 })
@@ -35,13 +32,13 @@ public enum Experiments {
     }
 
     private static func points(
-        _ instances: [TabularInstance], settings: [Double], methods: [String],
+        _ instances: [TabularInstance], settings: [Double],
         change: (TabularInstance, Double) throws -> TabularInstance
     ) throws -> [ExperimentPoint] {
         var points: [ExperimentPoint] = []
         for setting in settings {
             let solved = try instances.map { ExactSolver(try change($0, setting)).methods() }
-            for name in methods {
+            for name in ExactSolver.names {
                 let results = solved.compactMap { $0[name] }
                 guard !results.isEmpty else { continue }
                 func mean(_ value: (ExactMethod) -> Double) -> Double {

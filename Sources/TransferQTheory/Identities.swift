@@ -45,6 +45,10 @@ extension ExactSolver {
         }
         let far = ExactSolver(try instance.with(alpha: 1e12)).methods()
         let reference = method(rows: instance.logReference)
+        checks.append(
+            IdentityCheck(
+                name: "transfer-q goes to the baseline as alpha grows",
+                error: Self.distance(far["transfer-q"]?.logResponses ?? [], optimal.logResponses)))
         for name in ["transfer-q@reference", "transfer-q-indirect", "transfer-q-soft", "cd", "args"] {
             guard let method = far[name] else { continue }
             checks.append(

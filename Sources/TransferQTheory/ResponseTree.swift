@@ -36,17 +36,23 @@ public struct ResponseTree: Sendable {
             throw TabularError.badNumber(
                 name: "endToken", value: "\(endToken)", requirement: "a token id below \(vocabularySize)")
         }
-        // Counted before anything is built.
+        guard maximumLength <= Self.limit else {
+            throw TabularError.badNumber(
+                name: "maxLength", value: "\(maximumLength)", requirement: "at most \(Self.limit)")
+        }
+        // Counted before anything is built: responses, and the tokens that they and their prefixes hold.
         let open = Double(vocabularySize - (endToken == nil ? 0 : 1))
         var nodes = 1.0
         var leaves = 0.0
+        var stored = 0.0
         for depth in 1...maximumLength {
-            leaves += depth == maximumLength ? nodes * Double(vocabularySize) : (endToken == nil ? 0 : nodes)
+            let ended = depth == maximumLength ? nodes * Double(vocabularySize) : (endToken == nil ? 0 : nodes)
+            leaves += ended
             nodes *= open
-            if leaves + nodes > 1e15 || nodes == 0 { break }
-        }
-        guard max(leaves, nodes) <= Double(Self.limit), maximumLength <= Self.limit else {
-            throw TabularError.tooLarge(responses: max(leaves, nodes), limit: Self.limit)
+            stored += (ended + nodes) * Double(depth)
+            guard max(leaves, nodes) <= Double(Self.limit), stored <= 20 * Double(Self.limit) else {
+                throw TabularError.tooLarge(limit: Self.limit)
+            }
         }
 
         var prefixes: [[Token]] = [[]]

@@ -10,9 +10,9 @@ public enum TabularError: Error, Equatable, Sendable {
     case rowLength(key: String, got: Int, expected: Int)
     case notProbability(key: String, value: Double)
     case rowSum(key: String, sum: Double)
-    case notFinite(key: String, table: String)
+    case outOfRange(key: String, table: String, value: Double)
     case badNumber(name: String, value: String, requirement: String)
-    case tooLarge(responses: Double, limit: Int)
+    case tooLarge(limit: Int)
 }
 
 extension TabularError: CustomStringConvertible {
@@ -34,12 +34,12 @@ extension TabularError: CustomStringConvertible {
             "reference \"\(key)\" holds \(value); probabilities lie between 0 and 1"
         case .rowSum(let key, let sum):
             "reference \"\(key)\" sums to \(sum); a row must sum to 1"
-        case .notFinite(let key, let table):
-            "\(table) \"\(key)\" is not a finite number; rewards must be finite"
+        case .outOfRange(let key, let table, let value):
+            "\(table) \"\(key)\" is \(value); rewards must lie between -1e9 and 1e9"
         case .badNumber(let name, let value, let requirement):
             "\(name) must be \(requirement), not \(value)"
-        case .tooLarge(let responses, let limit):
-            "the instance has \(responses) responses, and exact solving stops at \(limit); "
+        case .tooLarge(let limit):
+            "the instance has more than \(limit) responses, or \(20 * limit) tokens in them, where exact solving stops; "
                 + "lower vocabularySize or maxLength"
         }
     }

@@ -6,7 +6,7 @@ extension TabularInstance {
     private struct Document: Codable {
         var vocabularySize: Int
         var maxLength: Int
-        var endToken: Int32?
+        var endToken: Int?
         var reference: [String: [Double]]
         var reward: [String: Double]
         var baselineReward: [String: Double]?
@@ -24,8 +24,15 @@ extension TabularInstance {
         do { document = try JSONDecoder().decode(Document.self, from: json) } catch let error as DecodingError {
             throw TabularError.unreadable(Self.sentence(for: error))
         }
+        let endToken = try document.endToken.map { id in
+            guard let token = Token(exactly: id) else {
+                throw TabularError.badNumber(
+                    name: "endToken", value: "\(id)", requirement: "a token id below \(document.vocabularySize)")
+            }
+            return token
+        }
         let tree = try ResponseTree(
-            vocabularySize: document.vocabularySize, maximumLength: document.maxLength, endToken: document.endToken)
+            vocabularySize: document.vocabularySize, maximumLength: document.maxLength, endToken: endToken)
         let rows = try Self.rows(document.reference, tree: tree)
         func ofResponses(_ table: [String: Double], _ name: String) throws -> [Double] {
             try Self.values(table, keys: tree.responses.map(tabularKey), name: name, tree: tree)
@@ -50,7 +57,7 @@ extension TabularInstance {
             Dictionary(uniqueKeysWithValues: zip(keys.map(tabularKey), values))
         }
         let document = Document(
-            vocabularySize: tree.vocabularySize, maxLength: tree.maximumLength, endToken: tree.endToken,
+            vocabularySize: tree.vocabularySize, maxLength: tree.maximumLength, endToken: tree.endToken.map(Int.init),
             reference: Dictionary(
                 uniqueKeysWithValues: zip(tree.prefixes.map(tabularKey), logReference.map { $0.map { exp($0) } })),
             reward: table(reward, tree.responses), baselineReward: baselineReward.map { table($0, tree.responses) },
@@ -84,7 +91,7 @@ extension TabularInstance {
         try refuseStrangers(table.keys, known: keys, name: name, tree: tree)
         return try keys.map { key in
             guard let value = table[key] else { throw TabularError.missing(key: key, table: name) }
-            guard value.isFinite else { throw TabularError.notFinite(key: key, table: name) }
+            guard abs(value) <= 1e9 else { throw TabularError.outOfRange(key: key, table: name, value: value) }
             return value
         }
     }
@@ -123,8 +130,10 @@ extension TabularInstance {
         case .keyNotFound(let key, _): "the key \"\(key.stringValue)\" is missing; add it"
         case .typeMismatch(_, let context), .valueNotFound(_, let context):
             "\(place(context)) has the wrong kind of value; transferq theory solve --help shows the format"
+        case .dataCorrupted(let context) where !context.codingPath.isEmpty:
+            "\(place(context)) is out of range, or not a whole number where one is needed"
         case .dataCorrupted(let context):
-            "\(place(context)) is not valid JSON; check it with a JSON tool"
+            "\(place(context)) is not valid JSON, or a number in it does not fit; check it with a JSON tool"
         @unknown default: "\(error)"
         }
     }

@@ -23,8 +23,9 @@ public struct TabularInstance: Sendable {
     public init(
         tree: ResponseTree, logReference: [[Double]], rewards: Rewards, alpha: Double, beta: Double, bestOf: Int?
     ) throws {
-        for (name, value) in [("alpha", alpha), ("beta", beta)] where !(value.isFinite && value > 0) {
-            throw TabularError.badNumber(name: name, value: "\(value)", requirement: "a finite number above 0")
+        for (name, value) in [("alpha", alpha), ("beta", beta)] where !(value.isFinite && value >= 1e-9) {
+            throw TabularError.badNumber(
+                name: name, value: "\(value)", requirement: "a finite number of at least 1e-9")
         }
         if let bestOf, bestOf < 1 {
             throw TabularError.badNumber(name: "bestOf", value: "\(bestOf)", requirement: "at least 1")

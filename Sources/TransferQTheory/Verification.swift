@@ -49,6 +49,7 @@ public struct Verification: Codable, Sendable {
         for (name, checks) in solver.bounds(of: solver.methods()).sorted(by: { $0.key < $1.key }) {
             for check in checks { record(check, name: "\(name): \(check.quantity)", seed: seed) }
         }
+        for check in solver.premises() { record(check, name: check.quantity, seed: seed) }
         for identity in try solver.identities() { record(identity, seed: seed) }
     }
 

@@ -168,7 +168,10 @@ import TransferQLlama
     }
 
     @Test func indirectTransferSaysWhatItLoses() throws {
-        let base = ["generate", "Hi.", "--method", "transfer-q-indirect", "--reward", "length:5"] + Self.quick
+        let alone = ["generate", "Hi.", "--method", "transfer-q-indirect", "--reward", "length:5"] + Self.quick
+        let nothing = try ProgramRun.run(alone)
+        #expect(nothing.status == 0 && nothing.complaints.contains("nothing to correct"))
+        let base = alone + ["--baseline-system", "Be brief."]
         let one = try ProgramRun.run(base + ["--rollouts", "1"])
         #expect(one.status == 0 && one.complaints.contains("with one rollout the weight cancels"))
         let greedy = try ProgramRun.run(base + ["--rollouts", "1", "--rollout-temperature", "0"])

@@ -108,6 +108,11 @@ import TransferQLlama
         #expect(wrong.status == 1 && wrong.complaints.contains("has SHA-256"))
         let missing = try pull([address + "missing.gguf"], cache, server)
         #expect(missing.status == 1 && missing.complaints.contains("the server answered 404"))
+        let text = folder.file("text.gguf")
+        try Data("This is a text, and no model.".utf8).write(to: text)
+        let textServer = try Server(file: text, cuts: 0)
+        let noModel = try pull(["https://localhost:\(textServer.port)/text.gguf"], cache, textServer)
+        #expect(noModel.status == 1 && noModel.complaints.contains("is not a GGUF file"))
         let left = try FileManager.default.contentsOfDirectory(atPath: cache.file("models").path)
         #expect(left.isEmpty)
         let untrusted = try ProgramRun.run(

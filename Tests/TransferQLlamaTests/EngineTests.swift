@@ -158,6 +158,23 @@ import TransferQLlama
         #expect(summary.usage.rolloutTokens > 100)
     }
 
+    @Test func weighingDecodesEveryCandidateOnce() async throws {
+        let (reference, context) = try await RealModel.policy("Name some flowers.")
+        let baseline = try await LlamaPolicy(
+            context: context,
+            prompt: RealModel.load().prompt(for: [
+                Message(role: "system", content: "Be brief."), Message(role: "user", content: "Name some flowers."),
+            ]))
+        let summary = try await Self.generate(
+            reference, baseline: baseline, method: "transfer-q-soft",
+            ["k": 4, "horizon": 4, "rollouts": 3, "alpha": 0.1], length: 6)
+        // The reference reads of each rollout all but the last token, and of each step's k candidates each once at most.
+        let read = await reference.decodedTokens - reference.promptLength
+        let steps = summary.usage.completionTokens
+        #expect(read <= summary.usage.readTokens - 12 * (steps - 1) + 4 * steps + 12)
+        #expect(read > summary.usage.readTokens / 2)
+    }
+
     @Test(arguments: ["transfer-q", "sample", "best-of-n", "greedy"])
     func sameSeedGivesTheSameAnswer(method: String) async throws {
         let (policy, context) = try await RealModel.policy("Write a line about autumn.", system: "Be brief.")

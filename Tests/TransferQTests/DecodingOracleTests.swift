@@ -182,7 +182,7 @@ import TransferQTheory
         let summary = try await Self.summary("transfer-q", ["k": 3, "horizon": 2, "alpha": 0.1], task)
         var rollouts = 0
         var rewards = 1
-        var scored = summary.tokens.count
+        var scored = summary.tokens.count + (summary.finishReason == .stop ? 1 : 0)
         var completion = 0
         var kl = 0.0
         let method = try DecodingMethods.make("transfer-q", ["k": 3, "horizon": 2, "alpha": 0.1]).method

@@ -6,6 +6,10 @@ struct CandidateSearch {
 
     /// A value for each candidate, in order.
     func values(for candidates: [[Token]], in state: DecodingState) async throws -> ValueEstimates {
-        try await estimator.estimates(for: candidates, in: state)
+        let values = try await estimator.estimates(for: candidates, in: state)
+        for (candidate, estimate) in zip(candidates, values.estimates) where !estimate.value.isFinite {
+            throw TransferQError.valueNotFinite(candidate: candidate, value: "\(estimate.value)")
+        }
+        return values
     }
 }

@@ -37,6 +37,8 @@ public struct Generation: AsyncSequence, Sendable {
         private var diagnostics = Diagnostics()
         private var usage = Usage()
         private var finishReason: FinishReason?
+        /// The end token, once chosen: a part of what is rewarded, but not of the response to go on from.
+        private var ending: [Token] = []
         private var isDone = false
         private let clock = ContinuousClock()
         private var start: ContinuousClock.Instant?
@@ -67,12 +69,9 @@ public struct Generation: AsyncSequence, Sendable {
             var usage = usage
             var reward: Double?
             if let model = state.task.reward {
-                let completion = state.completion(adding: [])
-                var finished = completion
-                finished.isFinished = finishReason == .stop
-                reward = try await model.checkedRewards(for: [finished])[0]
-                usage.rewardCalls += 1
-                usage.scoredTokens += completion.tokens.count
+                let completion = state.completion(adding: ending)
+                reward = try await model.checkedRewards(for: [completion])[0]
+                usage.add(scored: [completion])
             }
             return GenerationSummary(
                 response: text, tokens: state.response, finishReason: finishReason, reward: reward, kl: kl,
@@ -85,6 +84,7 @@ public struct Generation: AsyncSequence, Sendable {
             for token in decision.tokens {
                 if vocabulary.isEnd(token) {
                     finishReason = .stop
+                    ending = [token]
                 } else {
                     state.response.append(token)
                     added += stream.append(vocabulary.bytes(of: token))

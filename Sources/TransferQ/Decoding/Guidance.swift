@@ -47,7 +47,7 @@ public struct Guidance: Sendable {
             "choice", default: .sample, "draw from the tilted distribution, or take its most likely token")
         klBudget = try parameters.optionalNumber(
             "kl-budget", "a finite number of nats of at least 0",
-            "most KL of the whole answer; raises alpha step by step to stay within"
+            "most KL of the whole answer; raises alpha step by step, or draws from the reference where no alpha would do"
         ) { $0 >= 0 }
         blockLength =
             hasBlocks
@@ -70,8 +70,14 @@ public struct Guidance: Sendable {
     }
 
     /// What one step takes at most.
-    func demand(_ lookAhead: LookAhead, maximumLength: Int) -> RolloutDemand {
-        lookAhead.demand(candidates: k, length: blockLength, maximumLength: maximumLength)
+    ///
+    /// - Parameter isReadAgain: whether the reference reads the rollouts, each on a fork of its candidate.
+    func demand(_ lookAhead: LookAhead, maximumLength: Int, isReadAgain: Bool = false) -> RolloutDemand {
+        let demand = lookAhead.demand(candidates: k, length: blockLength, maximumLength: maximumLength)
+        guard isReadAgain else { return demand }
+        return RolloutDemand(
+            sequences: demand.sequences + RolloutDemand(sequences: k, tokensPerSequence: 0).sequences,
+            tokensPerSequence: demand.tokensPerSequence)
     }
 
     /// One step of π_α with values from `estimator`.
@@ -93,26 +99,26 @@ public struct Guidance: Sendable {
         }
         let tokens = candidates.map(\.token)
         let logTilt = candidates.map(\.logProbability)
+        let allowance = klBudget.map { max(0, $0 - state.spentKL) / Double(state.remainingLength) }
+        // No distribution on the candidates is nearer to the reference than what they leave out.
+        if let allowance, -LogSpace.logSumExp(logReference) > allowance {
+            return try await drawFromReference(state, candidates: tokens, logReference: logReference)
+        }
         let values = try await CandidateSearch(estimator: estimator).values(for: tokens.map { [$0] }, in: state)
         func tilted(_ alpha: Double) throws -> TiltedDistribution {
             try TiltedDistribution(logTilt: logTilt, values: values.estimates.map(\.value), alpha: alpha)
         }
-        let alpha = try self.alpha(
-            allowance: klBudget.map { max(0, $0 - state.spentKL) / Double(state.remainingLength) }
-        ) { try tilted($0).klDivergence(from: logReference) }
-
-        // Where the budget allows nothing, an infinite α stands for a draw from the reference itself.
-        let distribution = try tilted(alpha.isFinite ? alpha : .greatestFiniteMagnitude)
-        var token = tokens[distribution.mostLikely]
-        var kl = 0.0
-        if !alpha.isFinite {
-            token = try await drawFromReference(state)
-        } else if choice == .sample {
-            token = tokens[distribution.choose(tokens: tokens, noise: state.noise(.choice))]
-            kl = distribution.klDivergence(from: logReference)
-        } else {
-            kl = -logReference[distribution.mostLikely]
+        let alpha = try self.alpha(allowance: allowance) { try tilted($0).klDivergence(from: logReference) }
+        guard alpha.isFinite else {
+            var decision = try await drawFromReference(state, candidates: tokens, logReference: logReference)
+            decision.usage = values.usage
+            return decision
         }
+        let distribution = try tilted(alpha)
+        let chosen =
+            choice == .sample
+            ? distribution.choose(tokens: tokens, noise: state.noise(.choice)) : distribution.mostLikely
+        let kl = choice == .sample ? distribution.klDivergence(from: logReference) : -logReference[chosen]
         let probabilities = distribution.probabilities
         let scored = candidates.indices.map { index in
             scoredCandidate(
@@ -120,14 +126,15 @@ public struct Guidance: Sendable {
                 score: distribution.scores[index], probability: probabilities[index])
         }
         return Decision(
-            tokens: [token], candidates: scored.sorted { $0.probability > $1.probability }, kl: kl,
+            tokens: [tokens[chosen]], candidates: scored.sorted { $0.probability > $1.probability }, kl: kl,
             alpha: klBudget == nil ? nil : alpha,
             outsideProbability: max(0, 1 - exp(LogSpace.logSumExp(logTilt))), usage: values.usage)
     }
 
-    /// The least α of at least `self.alpha` whose KL is within `allowance`; infinite when none is.
+    /// An α of at least `self.alpha` whose KL is within `allowance`; infinite when none was found.
     ///
-    /// KL falls as α grows, to that of the candidate set's own truncation.
+    /// On the reference's tilt KL falls as α grows, so it is the least such α; on the baseline's KL need not fall, and
+    /// what is found is within the allowance all the same.
     private func alpha(allowance: Double?, kl: (Double) throws -> Double) throws -> Double {
         guard let allowance, try kl(alpha) > allowance else { return alpha }
         var low = log(alpha)
@@ -140,11 +147,24 @@ public struct Guidance: Sendable {
         return exp(high)
     }
 
-    private func drawFromReference(_ state: DecodingState) async throws -> Token {
+    /// A step on which the budget allows nothing: a token of the reference's own, at no KL. α counts as infinite.
+    private func drawFromReference(
+        _ state: DecodingState, candidates tokens: [Token], logReference: [Double]
+    ) async throws -> Decision {
         let request = RolloutRequest(
             response: state.response, prefixes: [[]], count: 1, maximumLength: 1, sampling: .ancestral,
             noise: state.noise(.choice))
-        return try await state.task.reference.rollouts(request)[0][0].tokens[0]
+        let draw = try await state.task.reference.rollouts(request)[0][0]
+        var shown = zip(tokens, logReference).map { Candidate(token: $0, logProbability: $1) }
+        if !tokens.contains(draw.tokens[0]) {
+            shown.append(Candidate(token: draw.tokens[0], logProbability: draw.logProbability))
+        }
+        let scored = shown.map { candidate in
+            ScoredCandidate(
+                tokens: [candidate.token], logProbability: candidate.logProbability, value: nil,
+                score: candidate.logProbability, probability: exp(candidate.logProbability), rollouts: [])
+        }
+        return Decision(tokens: draw.tokens, candidates: scored, kl: 0, alpha: .infinity, usage: Usage())
     }
 
     /// Chooses among k blocks sampled from the tilted policy, with probabilities proportional to exp(Q/α): the policy's

@@ -11,6 +11,7 @@ public enum TransferQError: Error, Equatable, Sendable {
     case rewardOutsideRange(reward: String, value: Double, range: ClosedRange<Double>)
     case rewardSpecification(specification: String, reason: String)
     case policyNotNumeric(step: Int)
+    case valueNotFinite(candidate: [Token], value: String)
 }
 
 extension TransferQError: CustomStringConvertible {
@@ -37,6 +38,9 @@ extension TransferQError: CustomStringConvertible {
                 + "\(range.lowerBound)...\(range.upperBound); correct the range or the reward"
         case .rewardSpecification(let specification, let reason):
             "the reward '\(specification)' cannot be read: \(reason)"
+        case .valueNotFinite(let candidate, let value):
+            "the value of the candidate \(candidate) came out as \(value): the reference rules its rollouts out, or beta "
+                + "is too small for the rewards; raise beta, or choose a baseline closer to the reference"
         case .policyNotNumeric(let step):
             "the policy returned probabilities that are not numbers at step \(step); the model file may be damaged"
         }

@@ -21,13 +21,16 @@ public struct TransferQIndirect: NamedDecodingMethod {
     }
 
     public func warnings(for task: DecodingTask) -> [String] {
+        guard task.baseline !== task.reference else {
+            return ["there is no baseline, so there is nothing to correct; give one"] + weighting.warnings
+        }
         guard weighting.lookAhead.rollouts == 1 else { return weighting.warnings }
         return ["with one rollout the weight cancels: the estimate is the uncorrected one; use several"]
             + weighting.warnings
     }
 
     public func demand(maximumLength: Int) -> RolloutDemand {
-        guidance.demand(weighting.lookAhead, maximumLength: maximumLength)
+        guidance.demand(weighting.lookAhead, maximumLength: maximumLength, isReadAgain: true)
     }
 
     public func decide(_ state: DecodingState) async throws -> Decision {

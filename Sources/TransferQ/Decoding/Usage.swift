@@ -1,11 +1,14 @@
 /// What an answer cost.
 public struct Usage: Codable, Hashable, Sendable {
-    /// Tokens of the reference's prompt and, when it is another policy, the baseline's.
+    /// Tokens of the reference's prompt and, when it is another policy, the baseline's, whether or not the method
+    /// turns to it.
     public var promptTokens = 0
     /// Tokens of the answer, its end token included.
     public var completionTokens = 0
     /// Tokens that rollouts generated and the answer does not contain.
     public var rolloutTokens = 0
+    /// Tokens of rollouts that the reference read, to weigh what another policy wrote.
+    public var readTokens = 0
     /// Response tokens in the texts that the reward read.
     public var scoredTokens = 0
     /// Texts that the reward read.
@@ -19,6 +22,7 @@ public struct Usage: Codable, Hashable, Sendable {
         total.promptTokens += part.promptTokens
         total.completionTokens += part.completionTokens
         total.rolloutTokens += part.rolloutTokens
+        total.readTokens += part.readTokens
         total.scoredTokens += part.scoredTokens
         total.rewardCalls += part.rewardCalls
         total.seconds += part.seconds

@@ -22,7 +22,8 @@ struct ImportanceWeightedValue: ValueEstimator {
                 return zip(branch.rollouts, rewards).map { ($0.reward - $1) / weighting.beta }
             }
         } else {
-            logWeights = zip(branches, try await scorer.logRatios(of: branches, in: state)).map { branch, ratios in
+            logWeights = zip(branches, try await scorer.logRatios(of: branches, in: state, usage: &usage)).map {
+                branch, ratios in
                 zip(branch.rollouts, ratios).map { $0.reward / weighting.beta + $1 }
             }
         }

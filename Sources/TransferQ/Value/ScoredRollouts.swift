@@ -47,12 +47,15 @@ struct RolloutScorer: Sendable {
     }
 
     /// log(ρ_sft(τ|s,z) / ρ_BL(τ|s,z)) of every rollout, branch by branch; zero when both are one policy.
-    func logRatios(of branches: [Branch], in state: DecodingState) async throws -> [[Double]] {
+    ///
+    /// - Parameter usage: counts what the reference reads.
+    func logRatios(of branches: [Branch], in state: DecodingState, usage: inout Usage) async throws -> [[Double]] {
         let reference = state.task.reference
         guard reference !== policy else { return branches.map { $0.rollouts.map { _ in 0 } } }
         let continuations = branches.flatMap { branch in
             branch.rollouts.map { Continuation(prefix: branch.candidate, tokens: $0.rollout.tokens) }
         }
+        usage.readTokens += continuations.reduce(0) { $0 + $1.tokens.count }
         var logs = try await reference.logProbabilities(of: continuations, after: state.response)[...]
         return branches.map { branch in
             defer { logs = logs.dropFirst(branch.rollouts.count) }

@@ -10,7 +10,7 @@ struct SoftValue: ValueEstimator {
 
     func estimates(for candidates: [[Token]], in state: DecodingState) async throws -> ValueEstimates {
         var (branches, usage) = try await scorer.branches(for: candidates, in: state)
-        let ratios = try await scorer.logRatios(of: branches, in: state)
+        let ratios = try await scorer.logRatios(of: branches, in: state, usage: &usage)
         let estimates = branches.indices.map { index in
             branches[index].weigh(
                 zip(branches[index].rollouts, ratios[index]).map { $0.reward / weighting.beta + $1 },

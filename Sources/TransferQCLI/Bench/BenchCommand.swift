@@ -26,6 +26,7 @@ struct BenchCommand: AsyncParsableCommand {
         if !(2...1024).contains(horizon) {
             throw ValidationError("--horizon must be between 2 and 1024, not \(horizon)")
         }
+        try validateThreads(threads)
         if !(1...1000).contains(rounds) { throw ValidationError("--rounds must be between 1 and 1000, not \(rounds)") }
     }
 

@@ -68,7 +68,8 @@ public final class LlamaContext {
         parameters.n_batch = UInt32(batchSize)
         parameters.n_ubatch = UInt32(batchSize)
         parameters.n_seq_max = UInt32(configuration.sequences)
-        parameters.n_threads = Int32(max(1, configuration.threads ?? ProcessInfo.processInfo.activeProcessorCount))
+        parameters.n_threads = Int32(
+            min(1024, max(1, configuration.threads ?? ProcessInfo.processInfo.activeProcessorCount)))
         parameters.n_threads_batch = parameters.n_threads
         parameters.kv_unified = true  // otherwise a partial fork ends the process
         parameters.swa_full = true  // forks need every position of a sliding window
@@ -83,7 +84,7 @@ public final class LlamaContext {
             throw LlamaError.contextRefused(
                 cells: configuration.cells, reason: LlamaLibrary.firstComplaint(otherwise: "no reason was given"))
         }
-        handle = ContextHandle(pointer, batchSize: batchSize, keeping: abortSwitch)
+        handle = ContextHandle(pointer, batchSize: batchSize, model: model.handle, abortSwitch: abortSwitch)
         if let adapter {
             var adapters: [OpaquePointer?] = [adapter.pointer]
             var scales: [Float] = [1]
@@ -230,10 +231,13 @@ private final class ContextHandle: Sendable {
     nonisolated(unsafe) let pointer: OpaquePointer
     nonisolated(unsafe) let memory: llama_memory_t?
     nonisolated(unsafe) let batch: llama_batch
-    private let abortSwitch: AbortSwitch  // llama.cpp holds a pointer to it
+    // llama.cpp reads both until the context is freed, so they go after it.
+    private let model: ModelHandle
+    private let abortSwitch: AbortSwitch
 
-    init(_ pointer: OpaquePointer, batchSize: Int, keeping abortSwitch: AbortSwitch) {
+    init(_ pointer: OpaquePointer, batchSize: Int, model: ModelHandle, abortSwitch: AbortSwitch) {
         self.pointer = pointer
+        self.model = model
         memory = llama_get_memory(pointer)
         batch = llama_batch_init(Int32(batchSize), 0, 1)
         self.abortSwitch = abortSwitch

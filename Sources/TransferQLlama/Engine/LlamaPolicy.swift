@@ -267,46 +267,60 @@ public final class LlamaPolicy: Policy {
 
     // MARK: Continuations of others
 
-    /// Decodes continuations on forks of the trunk and sums the log-probabilities of their tokens.
+    /// Decodes continuations on forks of the trunk, each prefix once, and sums the log-probabilities of their tokens.
     private func read(_ continuations: [Continuation], signal: AbortSignal) throws -> [Double] {
         let start = trunkTokens.count
         branches = []
         var sums = [Double](repeating: 0, count: continuations.count)
+        let wanted = continuations.indices.filter { !continuations[$0].tokens.isEmpty }
+        let groups = Dictionary(grouping: wanted) { continuations[$0].prefix }
+
+        // What the first token of each continuation is worth, from the logits after its prefix.
+        func addFirst(_ group: [Int], _ row: LogitRow) throws {
+            for index in group { sums[index] += try logProbability(of: continuations[index].tokens[0], in: row) }
+        }
         var entries: [LlamaContext.Entry] = []
-        /// For each entry, whose it is, and how many of its tokens are then decoded.
-        var owners: [(index: Int, length: Int)] = []
-        var sequences: [SequenceLease?] = []
-        for (index, continuation) in continuations.enumerated() {
-            sequences.append(nil)
-            guard let first = continuation.tokens.first else { continue }
-            if continuation.prefix.isEmpty {
-                sums[index] += try withTrunkRow { try logProbability(of: first, in: $0) }
-            }
-            let text = continuation.prefix + continuation.tokens.dropLast()
-            guard !text.isEmpty else { continue }
+        var owners: [[Token]] = []
+        var sources: [[Token]: SequenceLease] = [[]: trunk]
+        for prefix in groups.keys.sorted(by: { $0.lexicographicallyPrecedes($1) }) where !prefix.isEmpty {
             let sequence = try context.fork(trunk, length: start)
-            sequences[index] = sequence
-            for (offset, token) in text.enumerated() {
-                owners.append((index, offset + 1))
+            sources[prefix] = sequence
+            for (offset, token) in prefix.enumerated() {
+                owners.append(prefix)
                 entries.append(
                     LlamaContext.Entry(
                         token: token, position: start + offset, sequence: sequence,
-                        wantsLogits: offset + 1 >= continuation.prefix.count))
+                        wantsLogits: offset == prefix.count - 1))
             }
         }
+        if let group = groups[[]] { try withTrunkRow { try addFirst(group, $0) } }
         var newBranches: [Branch] = []
         try decode(entries, signal: signal) { entry, row in
-            let (index, length) = owners[entry]
-            let continuation = continuations[index]
-            let next = continuation.tokens[length - continuation.prefix.count]
-            sums[index] += try logProbability(of: next, in: row)
-            if length == 1, let sequence = sequences[index], let token = continuation.prefix.first,
-                !newBranches.contains(where: { $0.token == token })
-            {
-                newBranches.append(Branch(token: token, sequence: sequence, logits: Array(row.logits)))
+            let prefix = owners[entry]
+            try addFirst(groups[prefix] ?? [], row)
+            if prefix.count == 1, let sequence = sources[prefix] {
+                newBranches.append(Branch(token: prefix[0], sequence: sequence, logits: Array(row.logits)))
             }
         }
-        for branch in newBranches { try context.trim(branch.sequence, from: start + 1) }
+
+        // The rest of the tokens, on a fork for each continuation.
+        entries = []
+        var nexts: [(index: Int, token: Token)] = []
+        for index in wanted {
+            let (prefix, tokens) = (continuations[index].prefix, continuations[index].tokens)
+            guard tokens.count > 1, let source = sources[prefix] else { continue }
+            let length = start + prefix.count
+            let sequence = try context.fork(source, length: length)
+            for offset in 0..<(tokens.count - 1) {
+                nexts.append((index, tokens[offset + 1]))
+                entries.append(
+                    LlamaContext.Entry(
+                        token: tokens[offset], position: length + offset, sequence: sequence, wantsLogits: true))
+            }
+        }
+        try decode(entries, signal: signal) { entry, row in
+            sums[nexts[entry].index] += try logProbability(of: nexts[entry].token, in: row)
+        }
         branches = newBranches
         return sums
     }

@@ -16,6 +16,10 @@ struct PromptEncoder {
         guard messages.contains(where: { !$0.content.allSatisfy(\.isWhitespace) }) else {
             throw LlamaError.emptyPrompt
         }
+        // A role stands in the template's own text, where special tokens are looked for.
+        for (index, message) in messages.enumerated() where message.role.wholeMatch(of: /[A-Za-z_]{1,32}/) == nil {
+            throw LlamaError.invalidRole(message: index + 1, role: message.role)
+        }
         guard let template = model.chatTemplate else { throw LlamaError.noChatTemplate(model: model.path) }
         var runs: [Run] = []
         var rest = Substring(try layOut(messages.map(\.role), template: template))
@@ -107,14 +111,27 @@ struct PromptEncoder {
     }
 
     /// Tokens of a text that holds no special token, even where it spells one.
+    ///
+    /// Some vocabularies list their markers as "user defined", which llama.cpp finds in plain text as well. Cutting the
+    /// text inside such a marker leaves it as the letters it is written in.
     private func plainTokens(of text: String) -> [Token] {
         let tokens = tokenized(text)
-        // Some vocabularies list their markers as "user defined", which llama.cpp finds in plain text as well. Cutting
-        // the text inside such a marker leaves it as the letters it is written in.
-        let spelled = model.vocabulary.markers.first { tokens.contains($0.value) && text.contains($0.key) }
-        guard let marker = spelled?.key, marker.count > 1, let range = text.range(of: marker) else { return tokens }
-        let cut = text.index(after: range.lowerBound)
-        return plainTokens(of: String(text[..<cut])) + plainTokens(of: String(text[cut...]))
+        let spelled = model.vocabulary.markers.filter { tokens.contains($0.value) }
+        guard !spelled.isEmpty else { return tokens }
+        let bytes = Array(text.utf8)
+        var cuts: Set<Int> = []
+        for marker in spelled.keys.map({ Array($0.utf8) }) where marker.count > 1 && marker.count <= bytes.count {
+            for start in 0...(bytes.count - marker.count)
+            where bytes[start..<(start + marker.count)].elementsEqual(marker) {
+                // Behind the first letter, which in a marker is one byte.
+                cuts.insert(start + 1)
+            }
+        }
+        var start = 0
+        return (cuts.sorted() + [bytes.count]).flatMap { end in
+            defer { start = end }
+            return tokenized(String(decoding: bytes[start..<end], as: UTF8.self))
+        }
     }
 
     private func tokenized(_ text: String) -> [Token] {

