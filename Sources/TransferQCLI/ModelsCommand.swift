@@ -48,7 +48,7 @@ struct ModelsCommand: ParsableCommand {
             let target = try await Interruption.cancellable { try await bring() }
             Console.progress("")
             let path = target.path
-            do { try ModelFiles.probe.check(model: path) } catch {
+            do { try await ModelFiles.probe.check(model: path) } catch {
                 // A file that cannot be used must not stand in the way of a better one.
                 if KnownModel.named(source) == nil { try FileManager.default.removeItem(at: target) }
                 throw error
@@ -169,7 +169,7 @@ struct ModelsCommand: ParsableCommand {
         func run() async throws {
             guard !output.isEmpty else { throw UsageError("name the file to write, for example model.Q8_0.gguf") }
             let path = try ModelFiles.path(input)
-            try ModelFiles.probe.check(model: path)
+            try await ModelFiles.probe.check(model: path)
             try await type.requantize(path, to: output)
             Console.print("\(output)  sha256 \(try GGUFFile.sha256(output))")
         }

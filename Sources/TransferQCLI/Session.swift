@@ -41,7 +41,7 @@ struct Session: Sendable {
             throw TransferQError.vocabulariesDiffer(reference: model.path, baseline: baselineModel.path)
         }
         let adapter = try await models.baselineLora.asyncMap { path in
-            try ModelFiles.probe.check(model: model.path, adapter: path)
+            try await ModelFiles.probe.check(model: model.path, adapter: path)
             return try await LlamaAdapter(path: path, model: model)
         }
 
@@ -161,7 +161,7 @@ enum ModelFiles {
     }
 
     static func load(_ path: String) async throws -> LlamaModel {
-        try probe.check(model: path)
+        try await probe.check(model: path)
         return try await LlamaModel(path: path)
     }
 }

@@ -211,6 +211,25 @@ import TransferQLlama
         }
     }
 
+    @Test func interruptionWhileTheModelLoadsIsQuick() throws {
+        let clock = ContinuousClock()
+        for delay in [0.1, 0.3, 0.6] {
+            let cache = try TemporaryFolder()
+            var sent = clock.now
+            let run = try ProgramRun.run(
+                ["generate", "Hi.", "--max-tokens", "4000", "--model", RealModel.path()],
+                environment: ["TRANSFERQ_CACHE": cache.url.path]
+            ) { process in
+                Thread.sleep(forTimeInterval: delay)
+                sent = clock.now
+                process.interrupt()
+            }
+            #expect(clock.now - sent < .seconds(1))
+            // Before the program listens, the signal itself ends it.
+            #expect(run.status == 130 || (run.wasSignalled && run.status == SIGINT), "\(run.complaints)")
+        }
+    }
+
     @Test func runsFromAnyFolderWithoutAnEnvironment() throws {
         let process = Process()
         process.executableURL = try ProgramRun.executable

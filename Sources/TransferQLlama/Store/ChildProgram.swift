@@ -1,7 +1,18 @@
 import Foundation
 
-/// A program that runs beside this one: curl, or python3.
+/// A program that runs beside this one: curl, python3, or this program again as a probe.
 struct ChildProgram: Sendable {
+    /// How a program ended.
+    struct Outcome: Sendable {
+        /// Its exit code, or the signal that ended it; 127 when it could not be started.
+        let status: Int32
+        let wasSignalled: Bool
+        /// What it wrote to standard error.
+        let complaints: String
+    }
+
+    /// `env` finds programs by their names.
+    var executable = URL(filePath: "/usr/bin/env")
     let arguments: [String]
     /// Written to its standard input, which is closed then.
     var input = ""
@@ -9,17 +20,25 @@ struct ChildProgram: Sendable {
     /// Runs the program to its end. Cancelling the calling task kills it.
     ///
     /// - Parameter whileRunning: called ten times a second.
-    /// - Returns: its exit code, 127 when it could not be started, and what it wrote to standard error.
-    func run(whileRunning: () -> Void = {}) async throws -> (status: Int32, complaints: String) {
+    /// - Throws: `CancellationError`.
+    func run(whileRunning: () -> Void = {}) async throws -> Outcome {
         let child = Process()
-        child.executableURL = URL(filePath: "/usr/bin/env")
+        child.executableURL = executable
         child.arguments = arguments
-        let complaints = Pipe()
+        // A file, not a pipe: a program that says much would fill a pipe that nobody reads meanwhile.
+        let log = FileManager.default.temporaryDirectory.appending(path: "transferq-\(UUID().uuidString).log")
+        _ = FileManager.default.createFile(atPath: log.path, contents: nil)
+        // It may be gone already, with the folder.
+        defer { try? FileManager.default.removeItem(at: log) }
         let standardInput = Pipe()
-        child.standardError = complaints
+        child.standardError = FileHandle(forWritingAtPath: log.path) ?? FileHandle.nullDevice
+        // A debugger that llama.cpp calls when it dies would only be slow.
+        child.environment = ProcessInfo.processInfo.environment.merging(["GGML_NO_BACKTRACE": "1"]) { $1 }
         child.standardOutput = FileHandle.nullDevice
         child.standardInput = standardInput
-        do { try child.run() } catch { return (127, error.localizedDescription) }
+        do { try child.run() } catch {
+            return Outcome(status: 127, wasSignalled: false, complaints: error.localizedDescription)
+        }
         // A program that has gone already says why by its exit code.
         try? standardInput.fileHandleForWriting.write(contentsOf: Data(input.utf8))
         try? standardInput.fileHandleForWriting.close()
@@ -34,7 +53,9 @@ struct ChildProgram: Sendable {
         } onCancel: {
             kill(child.processIdentifier, SIGKILL)
         }
-        let said = String(decoding: complaints.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-        return (child.terminationStatus, said.trimmingCharacters(in: .whitespacesAndNewlines))
+        let said = String(decoding: FileManager.default.contents(atPath: log.path) ?? Data(), as: UTF8.self)
+        return Outcome(
+            status: child.terminationStatus, wasSignalled: child.terminationReason == .uncaughtSignal,
+            complaints: said.trimmingCharacters(in: .whitespacesAndNewlines))
     }
 }

@@ -103,8 +103,8 @@ private struct Transfer: Sendable {
             ],
             // The token goes through a pipe, where no list of processes shows it.
             input: authorization)
-        let (status, complaints) = try await curl.run { progress(received) }
-        try check(status: status, said: complaints)
+        let outcome = try await curl.run { progress(received) }
+        try check(status: outcome.status, said: outcome.complaints)
     }
 
     private var authorization: String {

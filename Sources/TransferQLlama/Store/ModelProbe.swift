@@ -19,38 +19,24 @@ public struct ModelProbe: Sendable {
         stamps = store.root.appending(path: "verified", directoryHint: .isDirectory)
     }
 
-    /// - Throws: ``LlamaError`` when the files cannot be used.
-    public func check(model: String, adapter: String? = nil) throws {
+    /// - Throws: ``LlamaError`` or ``ProbeFailure`` when the files cannot be used; `CancellationError`.
+    public func check(model: String, adapter: String? = nil) async throws {
         try GGUFFile.check(model)
         if let adapter { try GGUFFile.check(adapter) }
         let files = [model] + (adapter.map { [$0] } ?? [])
         let stamp = stamps.appending(path: try key(files))
         if FileManager.default.fileExists(atPath: stamp.path) { return }
 
-        let child = Process()
-        child.executableURL = executable
-        child.arguments = arguments + files
-        let complaints = Pipe()
-        child.standardError = complaints
-        child.standardOutput = FileHandle.nullDevice
-        child.standardInput = FileHandle.nullDevice
-        do { try child.run() } catch {
-            throw LlamaError.damaged(path: model, reason: "it could not be tried: \(error.localizedDescription)")
-        }
-        let said = String(decoding: complaints.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-        child.waitUntilExit()
-        if child.terminationReason == .exit, child.terminationStatus == 0 {
+        let outcome = try await ChildProgram(executable: executable, arguments: arguments + files).run()
+        if outcome.status == 0, !outcome.wasSignalled {
             // Without the stamp the file is only tried again next time.
             try? FileManager.default.createDirectory(at: stamps, withIntermediateDirectories: true)
             _ = FileManager.default.createFile(atPath: stamp.path, contents: nil)
             return
         }
-        // Ctrl-C reaches the child as well.
-        if child.terminationReason == .uncaughtSignal, child.terminationStatus == SIGINT { throw CancellationError() }
-        let last = files[files.count - 1]
-        guard child.terminationReason == .exit, let sentence = said.split(separator: "\n").last else {
+        guard !outcome.wasSignalled, let sentence = outcome.complaints.split(separator: "\n").last else {
             throw LlamaError.damaged(
-                path: last, reason: "llama.cpp ended on it with signal \(child.terminationStatus)")
+                path: files[files.count - 1], reason: "llama.cpp ended on it with signal \(outcome.status)")
         }
         throw ProbeFailure(sentence: String(sentence))
     }

@@ -71,9 +71,9 @@ public struct PackageSource: Sendable {
     }
 
     private func python(_ arguments: [String], for package: String) async throws {
-        let (status, complaints) = try await ChildProgram(arguments: ["python3"] + arguments).run()
-        guard status == 0 else {
-            let line = complaints.split(separator: "\n").last.map(String.init) ?? "pip failed"
+        let outcome = try await ChildProgram(arguments: ["python3"] + arguments).run()
+        guard outcome.status == 0 else {
+            let line = outcome.complaints.split(separator: "\n").last.map(String.init) ?? "pip failed"
             throw StoreError.packageUnavailable(package: package, reason: line)
         }
     }
