@@ -61,7 +61,10 @@ struct CompareCommand: AsyncParsableCommand {
         case .html:
             Console.print(ComparisonPage(conversation: session.conversation, rows: cells(summaries, configured)).html())
         case .json:
-            let reports = try zip(summaries, configured).map { try AnswerReport($0, method: $1, session: session) }
+            let sources = try SourceReport(session)
+            let reports = zip(summaries, configured).map {
+                AnswerReport($0, method: $1, session: session, sources: sources)
+            }
             Console.print(try JSON.pretty(reports))
         }
         if summaries.last?.finishReason == .cancelled { throw CancellationError() }

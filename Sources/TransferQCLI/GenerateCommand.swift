@@ -64,7 +64,9 @@ struct GenerateCommand: AsyncParsableCommand {
             Console.print(showCandidates ? summary.response : "")
             Console.draw(Summary.line(summary, method: configured.name))
         case .json:
-            Console.print(try JSON.pretty(AnswerReport(summary, method: configured, session: session)))
+            let report = AnswerReport(
+                summary, method: configured, session: session, sources: try SourceReport(session))
+            Console.print(try JSON.pretty(report))
         }
         if summary.finishReason == .cancelled { throw CancellationError() }
         if lostTrace { throw ExitCode.failure }

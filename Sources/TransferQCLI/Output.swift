@@ -8,12 +8,37 @@ enum OutputFormat: String, CaseIterable, ExpressibleByArgument {
     case text, json
 }
 
-/// The one JSON object of an answer.
-struct AnswerReport: Encodable {
+/// Which files the answers of a session came from. Hashing reads them whole, so it is done once, and for JSON only.
+struct SourceReport: Encodable {
     struct Model: Encodable {
         let path: String
         let sha256: String
     }
+
+    struct Baseline: Encodable {
+        let path: String
+        let sha256: String
+        let adapter: String?
+        let system: String?
+    }
+
+    let model: Model
+    let baseline: Baseline?
+
+    init(_ session: Session) throws {
+        let hash = try GGUFFile.sha256(session.modelPath)
+        model = Model(path: session.modelPath, sha256: hash)
+        baseline = try session.baselineSource.map { source in
+            Baseline(
+                path: source.path,
+                sha256: source.path == session.modelPath ? hash : try GGUFFile.sha256(source.path),
+                adapter: source.adapter, system: source.system)
+        }
+    }
+}
+
+/// The one JSON object of an answer.
+struct AnswerReport: Encodable {
 
     let response: String
     let finishReason: FinishReason
@@ -29,11 +54,10 @@ struct AnswerReport: Encodable {
     /// Every parameter; null for those that are off.
     let method: [String: ParameterValue?]
     let seed: UInt64
-    let model: Model
-    /// Null when the reference is its own baseline.
-    let baseline: Session.BaselineSource?
+    /// Its baseline is null when the reference is its own.
+    let sources: SourceReport
 
-    init(_ summary: GenerationSummary, method: ConfiguredMethod, session: Session) throws {
+    init(_ summary: GenerationSummary, method: ConfiguredMethod, session: Session, sources: SourceReport) {
         response = summary.response
         finishReason = summary.finishReason
         reward = summary.reward
@@ -50,8 +74,7 @@ struct AnswerReport: Encodable {
         if let reward = session.baselineReward { parameters["baseline-reward"] = .text(reward.name) }
         self.method = parameters
         seed = session.seed
-        model = Model(path: session.modelPath, sha256: try GGUFFile.sha256(session.modelPath))
-        baseline = session.baselineSource
+        self.sources = sources
     }
 
     private enum CodingKeys: CodingKey {
@@ -73,8 +96,8 @@ struct AnswerReport: Encodable {
         try container.encode(usage, forKey: .usage)
         try container.encode(method, forKey: .method)
         try container.encode(seed, forKey: .seed)
-        try container.encode(model, forKey: .model)
-        try container.encode(baseline, forKey: .baseline)
+        try container.encode(sources.model, forKey: .model)
+        try container.encode(sources.baseline, forKey: .baseline)
     }
 }
 

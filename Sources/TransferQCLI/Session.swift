@@ -5,13 +5,13 @@ import TransferQLlama
 /// Everything that commands need to answer a prompt: models loaded, prompts tokenised, contexts made to measure.
 struct Session: Sendable {
     /// What makes the baseline another policy than the reference.
-    struct BaselineSource: Encodable {
+    struct BaselineSource: Sendable {
         let path: String
-        let sha256: String
         let adapter: String?
         let system: String?
     }
 
+    /// Nil when the reference is its own baseline.
     let baselineSource: BaselineSource?
     let model: LlamaModel
     let modelPath: String
@@ -96,21 +96,19 @@ struct Session: Sendable {
         let source =
             hasBaseline
             ? BaselineSource(
-                path: (baselineModel ?? model).path, sha256: try GGUFFile.sha256((baselineModel ?? model).path),
-                adapter: models.baselineLora, system: models.baselineSystem) : nil
+                path: (baselineModel ?? model).path, adapter: models.baselineLora, system: models.baselineSystem)
+            : nil
         return Session(
             baselineSource: source, model: model, modelPath: path,
             reference: try await LlamaPolicy(context: context, prompt: tokens),
             baseline: baseline, conversation: conversation, reward: reward, baselineReward: baselineReward,
-            maximumLength: maximumLength,
-            seed: answer.seed)
+            maximumLength: maximumLength, seed: answer.seed)
     }
 
     func task() throws -> DecodingTask {
         try DecodingTask(
             reference: reference, baseline: baseline, reward: reward, baselineReward: baselineReward,
-            conversation: conversation,
-            maximumLength: maximumLength, seed: seed)
+            conversation: conversation, maximumLength: maximumLength, seed: seed)
     }
 
     /// Decodes the prompts ahead of any generation.

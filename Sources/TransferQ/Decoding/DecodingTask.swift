@@ -70,6 +70,15 @@ public struct DecodingState: Sendable {
         Noise(seed: task.seed).derived(purpose).derived(step)
     }
 
+    /// The next token drawn from the reference itself, with its log-probability; it costs no KL.
+    func drawFromReference() async throws -> Candidate {
+        let request = RolloutRequest(
+            response: response, prefixes: [[]], count: 1, maximumLength: 1, sampling: .ancestral,
+            noise: noise(.choice))
+        let draw = try await task.reference.rollouts(request)[0][0]
+        return Candidate(token: draw.tokens[0], logProbability: draw.logProbability)
+    }
+
     /// What a reward sees when `tokens` follow the response.
     func completion(adding tokens: [Token], hiddenState: [Float]? = nil) -> Completion {
         let all = response + tokens

@@ -151,20 +151,15 @@ public struct Guidance: Sendable {
     private func drawFromReference(
         _ state: DecodingState, candidates tokens: [Token], logReference: [Double]
     ) async throws -> Decision {
-        let request = RolloutRequest(
-            response: state.response, prefixes: [[]], count: 1, maximumLength: 1, sampling: .ancestral,
-            noise: state.noise(.choice))
-        let draw = try await state.task.reference.rollouts(request)[0][0]
+        let draw = try await state.drawFromReference()
         var shown = zip(tokens, logReference).map { Candidate(token: $0, logProbability: $1) }
-        if !tokens.contains(draw.tokens[0]) {
-            shown.append(Candidate(token: draw.tokens[0], logProbability: draw.logProbability))
-        }
+        if !tokens.contains(draw.token) { shown.append(draw) }
         let scored = shown.map { candidate in
             ScoredCandidate(
                 tokens: [candidate.token], logProbability: candidate.logProbability, value: nil,
                 score: candidate.logProbability, probability: exp(candidate.logProbability), rollouts: [])
         }
-        return Decision(tokens: draw.tokens, candidates: scored, kl: 0, alpha: .infinity, usage: Usage())
+        return Decision(tokens: [draw.token], candidates: scored, kl: 0, alpha: .infinity, usage: Usage())
     }
 
     /// Chooses among k blocks sampled from the tilted policy, with probabilities proportional to exp(Q/α): the policy's

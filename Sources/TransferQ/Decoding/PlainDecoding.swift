@@ -92,15 +92,10 @@ private func decidePlain(
     var distribution: [Candidate]
     let token: Token
     if isPolicyItself {
-        let request = RolloutRequest(
-            response: state.response, prefixes: [[]], count: 1, maximumLength: 1, sampling: sampling,
-            noise: state.noise(.choice))
-        let draw = try await policy.rollouts(request)[0][0]
-        token = draw.tokens[0]
+        let draw = try await state.drawFromReference()
+        token = draw.token
         distribution = candidates
-        if !candidates.contains(where: { $0.token == token }) {
-            distribution.append(Candidate(token: token, logProbability: draw.logProbability))
-        }
+        if !candidates.contains(where: { $0.token == token }) { distribution.append(draw) }
     } else {
         distribution = sampling.distribution(over: candidates)
         let uniform = state.noise(.choice).uniform

@@ -31,7 +31,7 @@ public enum LlamaLibrary {
         }
     }
 
-    /// Forgets what was logged, so that the next `lastError` belongs to the work that follows.
+    /// Forgets what was logged, so that the next complaint belongs to the work that follows.
     static func forgetLog() { lines.withLock { $0 = [] } }
 
     /// The first thing llama.cpp complained about, as the part of a sentence.
