@@ -12,6 +12,7 @@ let package = Package(
     platforms: [.macOS(.v15)],
     products: [
         .library(name: "TransferQ", targets: ["TransferQ"]),
+        .library(name: "TransferQRewards", targets: ["TransferQRewards"]),
         .library(name: "TransferQTheory", targets: ["TransferQTheory"]),
         .library(name: "TransferQLlama", targets: ["TransferQLlama"]),
         .executable(name: "transferq", targets: ["TransferQCLI"]),
@@ -23,6 +24,10 @@ let package = Package(
     targets: [
         // The method: policies, rewards, values, tilting, the decoding loop. Depends on nothing.
         .target(name: "TransferQ", swiftSettings: settings),
+        // Learned heads and their fitting, data sets of preferences, rewards from elsewhere.
+        .target(
+            name: "TransferQRewards", dependencies: ["TransferQ", .product(name: "Crypto", package: "swift-crypto")],
+            swiftSettings: settings),
         // Problems small enough to solve exactly: the oracle of the tests.
         .target(name: "TransferQTheory", dependencies: ["TransferQ"], swiftSettings: settings),
         // The installed llama.h.
@@ -30,13 +35,15 @@ let package = Package(
         // GGUF models in this process.
         .target(
             name: "TransferQLlama",
-            dependencies: ["TransferQ", "CLlama", .product(name: "Crypto", package: "swift-crypto")],
+            dependencies: [
+                "TransferQ", "TransferQRewards", "CLlama", .product(name: "Crypto", package: "swift-crypto"),
+            ],
             swiftSettings: settings),
         // The command line, `transferq`.
         .executableTarget(
             name: "TransferQCLI",
             dependencies: [
-                "TransferQ", "TransferQTheory", "TransferQLlama", "CLlama",
+                "TransferQ", "TransferQTheory", "TransferQRewards", "TransferQLlama", "CLlama",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: settings),
@@ -45,15 +52,20 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(
             name: "TransferQTests", dependencies: ["TransferQ", "TransferQTheory"], swiftSettings: settings),
+        .testTarget(
+            name: "TransferQRewardsTests", dependencies: ["TransferQRewards", "TransferQ"], exclude: ["server.py"],
+            swiftSettings: settings),
         // Model files that tests write themselves, and the real one that set-up brought.
         .target(
             name: "TestSupport", dependencies: ["TransferQ", "TransferQLlama", "CLlama"], path: "Tests/TestSupport",
+            exclude: ["reference.py"], swiftSettings: settings),
+        .testTarget(
+            name: "TransferQLlamaTests",
+            dependencies: ["TransferQLlama", "TransferQRewards", "TransferQ", "TestSupport"],
             swiftSettings: settings),
         .testTarget(
-            name: "TransferQLlamaTests", dependencies: ["TransferQLlama", "TransferQ", "TestSupport"],
-            swiftSettings: settings),
-        .testTarget(
-            name: "TransferQCLITests", dependencies: ["TransferQCLI", "TransferQLlama", "TestSupport"],
+            name: "TransferQCLITests",
+            dependencies: ["TransferQCLI", "TransferQLlama", "TransferQRewards", "TransferQ", "TestSupport"],
             exclude: ["server.py"], swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6]

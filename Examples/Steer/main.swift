@@ -13,8 +13,8 @@ let kindness = Message(
     role: "system", content: "You are a kind gardener. Say sorry, offer help, mention water and light.")
 let reference = try await LlamaPolicy(context: context, prompt: model.prompt(for: [question]))
 let baseline = try await LlamaPolicy(context: context, prompt: model.prompt(for: [kindness, question]))
-let task = try DecodingTask(
-    reference: reference, baseline: baseline, reward: RewardSpecification.parse(["keywords:sorry,help,water,light"]),
+let task = try await DecodingTask(
+    reference: reference, baseline: baseline, reward: RewardCatalogue.rules.parse(["keywords:sorry,help,water,light"]),
     maximumLength: 32, seed: 1)
 let method = try DecodingMethods.make("transfer-q", ["k": 10, "horizon": 12, "alpha": 0.05])
 for try await event in try Generation(task: task, method: method.method) {

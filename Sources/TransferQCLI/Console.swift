@@ -37,6 +37,47 @@ enum Console {
     }
 }
 
+/// How far long work has come, with the time that is left: a line that replaces itself on a terminal, a line for each
+/// tenth elsewhere.
+final class Progress: Sendable {
+    private struct State {
+        var tenth = 0
+        /// What was there before this run did anything.
+        var first: Int?
+    }
+
+    private let what: String
+    private let total: Int
+    private let start = ContinuousClock.now
+    private let state = Mutex(State())
+
+    /// - Parameters:
+    ///   - what: things that are counted, e.g. `answers read`.
+    ///   - known: how many were there at the beginning.
+    init(_ what: String, of total: Int, known: Int? = nil) {
+        self.what = what
+        self.total = total
+        state.withLock { $0.first = known }
+    }
+
+    func update(_ done: Int) {
+        let seconds = (ContinuousClock.now - start) / .seconds(1)
+        let (tenth, isNew, first) = state.withLock { state in
+            let first = state.first ?? 0
+            let tenth = 10 * done / max(1, total)
+            defer { state.tenth = tenth }
+            return (tenth, tenth > state.tenth, first)
+        }
+        let left = Int(seconds / Double(max(1, done - first)) * Double(total - done))
+        let line = "\(done) of \(total) \(what), about \(left) s left"
+        if Console.isErrorTerminal {
+            Console.progress(done < total ? line : "")
+        } else if isNew, tenth < 10, seconds > 5 {
+            Console.say(line)
+        }
+    }
+}
+
 /// Runs work that Ctrl-C cancels.
 enum Interruption {
     static func cancellable<Result: Sendable>(

@@ -47,7 +47,8 @@ struct GenerateCommand: AsyncParsableCommand {
         }
         let (summary, session, lostTrace) = try await Interruption.cancellable {
             let session = try await Session.open(
-                models: models, prompt: prompt, answer: answer, methods: [configured])
+                models: models, conversation: try prompt.conversation(), raw: prompt.raw, answer: answer,
+                rewards: try await Rewards(answer, models: models), methods: [configured])
             // Only now is it certain that there will be something to trace.
             let trace = try trace.map(TraceFile.init)
             let view = CandidateView(vocabulary: session.model.vocabulary)
@@ -69,7 +70,7 @@ struct GenerateCommand: AsyncParsableCommand {
             Console.print(try JSON.pretty(report))
         }
         if summary.finishReason == .cancelled { throw CancellationError() }
-        if lostTrace { throw ExitCode.failure }
+        if lostTrace || summary.finishReason == .failed { throw ExitCode.failure }
     }
 }
 

@@ -37,7 +37,7 @@ struct MeasureCommand: AsyncParsableCommand {
         else { throw UsageError("\(text) is no readable UTF-8 text; check the path") }
         var subjects: [Subject] = []
         for name in models {
-            let path = try ModelFiles.path(name)
+            let path = try await ModelFiles.path(name)
             let model = try await ModelFiles.load(path)
             let context = try await LlamaContext(
                 model: model, configuration: .init(cells: 1024, sequences: 16, threads: threads))

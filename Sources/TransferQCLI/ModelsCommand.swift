@@ -122,7 +122,7 @@ struct ModelsCommand: ParsableCommand {
         var format: OutputFormat = .text
 
         func run() async throws {
-            let path = try ModelFiles.path(model)
+            let path = try await ModelFiles.path(model)
             let model = try await ModelFiles.load(path)
             let report = Report(
                 path: path, sha256: try GGUFFile.sha256(path), summary: await model.summary,
@@ -168,7 +168,7 @@ struct ModelsCommand: ParsableCommand {
 
         func run() async throws {
             guard !output.isEmpty else { throw UsageError("name the file to write, for example model.Q8_0.gguf") }
-            let path = try ModelFiles.path(input)
+            let path = try await ModelFiles.path(input)
             try await ModelFiles.probe.check(model: path)
             try await type.requantize(path, to: output)
             Console.print("\(output)  sha256 \(try GGUFFile.sha256(output))")
@@ -180,11 +180,12 @@ struct ModelsCommand: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Load a model file, and an adapter, and decode two tokens.", shouldDisplay: false)
 
+        @Option var purpose: LlamaModel.Purpose = .generation
         @Argument var model: String
         @Argument var adapter: String?
 
         func run() async throws {
-            do { try await LlamaModel.verify(path: model, adapter: adapter) } catch {
+            do { try await LlamaModel.verify(path: model, adapter: adapter, purpose: purpose) } catch {
                 // The parent prints this sentence as its own.
                 Console.draw("\(error)")
                 throw ExitCode.failure
@@ -194,3 +195,4 @@ struct ModelsCommand: ParsableCommand {
 }
 
 extension Quantization: ExpressibleByArgument {}
+extension LlamaModel.Purpose: ExpressibleByArgument {}

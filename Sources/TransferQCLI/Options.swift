@@ -1,7 +1,8 @@
-import ArgumentParser
+public import ArgumentParser
 import Foundation
 import TransferQ
 import TransferQLlama
+public import TransferQRewards
 
 /// Which models take part.
 struct ModelOptions: ParsableArguments {
@@ -26,6 +27,12 @@ struct ModelOptions: ParsableArguments {
                 "give --baseline or --baseline-lora, not both: an adapter goes on the reference's weights")
         }
         try validateThreads(threads)
+    }
+}
+
+func validateTimeout(_ seconds: Double) throws {
+    guard seconds.isFinite, seconds > 0, seconds <= 86_400 else {
+        throw ValidationError("--reward-timeout must be above 0 and at most 86400 seconds, not \(seconds)")
     }
 }
 
@@ -177,7 +184,7 @@ struct MethodOptions: ParsableArguments {
 
 /// The limits of an answer and what it is scored by.
 struct AnswerOptions: ParsableArguments {
-    @Option(help: "A reward, KIND:ARGUMENT[:WEIGHT]; several are summed. Kinds: length, keywords, regex.")
+    @Option(help: "A reward, [MODIFIER:…]KIND:ARGUMENT[:WEIGHT]; several are summed (see: transferq reward kinds).")
     var reward: [String] = []
 
     @Option(help: "The reward that the baseline was aligned with, for transfer-q-indirect (default: the implicit one).")
@@ -189,8 +196,14 @@ struct AnswerOptions: ParsableArguments {
     @Option(parsing: .unconditional, help: "Seed of all randomness; the same seed gives the same answer.")
     var seed: UInt64 = 0
 
-    func rewardModel() throws -> (any RewardModel)? {
-        reward.isEmpty ? nil : try RewardSpecification.parse(reward)
+    @Option(parsing: .unconditional, help: "Seconds that a reward's program or server may take for a batch.")
+    var rewardTimeout = 60.0
+
+    func validate() throws {
+        guard maxTokens >= 1 else {
+            throw ValidationError("max-tokens must be at least 1, not \(maxTokens)")
+        }
+        try validateTimeout(rewardTimeout)
     }
 
     /// Refuses what none of the methods would use.
@@ -199,8 +212,43 @@ struct AnswerOptions: ParsableArguments {
             throw UsageError("--baseline-reward is for \(TransferQIndirect.name); leave it out, or add that method")
         }
     }
+}
 
-    func baselineRewardModel() throws -> (any RewardModel)? {
-        baselineReward.isEmpty ? nil : try RewardSpecification.parse(baselineReward)
+/// Rewards outside of a generation.
+struct RewardOptions: ParsableArguments {
+    @Option(help: "A reward, [MODIFIER:…]KIND:ARGUMENT[:WEIGHT]; several are summed (see: transferq reward kinds).")
+    var reward: [String] = []
+
+    @Option(parsing: .unconditional, help: "Seconds that a reward's program or server may take for a batch.")
+    var rewardTimeout = 60.0
+
+    @Option(help: "Threads (default: one for each processor).")
+    var threads: Int?
+
+    func validate() throws {
+        guard !reward.isEmpty else {
+            throw ValidationError("give a reward with --reward, for example --reward length:40")
+        }
+        try validateTimeout(rewardTimeout)
+        try validateThreads(threads)
+    }
+
+    @Option(help: "The model in use, a known name or a GGUF file (default: the demonstration model).")
+    var model: String?
+
+    func rewardModel() async throws -> any RewardModel {
+        try await Self.catalogue(timeout: rewardTimeout, threads: threads, model: model).parse(reward)
+    }
+
+    static func catalogue(timeout: Double, threads: Int?, model: String?) async throws -> RewardCatalogue {
+        let likely = try await model.asyncMap { [try await ModelFiles.path($0)] } ?? []
+        // Where `make install` puts the heads that come with the program.
+        let heads = Bundle.main.executableURL?.deletingLastPathComponent().appending(path: "../share/transferq")
+        return ModelRewards(
+            shelf: ModelFiles.shelf, threads: threads, timeout: timeout, likely: likely, heads: heads
+        ).catalogue
     }
 }
+
+extension LinearHead.Template: ExpressibleByArgument {}
+extension LinearHead.Pooling: ExpressibleByArgument {}

@@ -43,6 +43,8 @@ struct AnswerReport: Encodable {
     let response: String
     let finishReason: FinishReason
     let reward: Double?
+    /// What each part of the sum adds, by its name.
+    let rewardParts: [String: Double]
     /// Nats.
     let kl: Double?
     let klIsBound: Bool
@@ -61,6 +63,8 @@ struct AnswerReport: Encodable {
         response = summary.response
         finishReason = summary.finishReason
         reward = summary.reward
+        rewardParts = Dictionary(
+            zip(session.reward?.partNames ?? [], summary.rewardParts), uniquingKeysWith: +)
         kl = summary.kl
         klIsBound = summary.klIsBound
         effectiveSampleSize = summary.diagnostics.effectiveSampleSize
@@ -78,7 +82,8 @@ struct AnswerReport: Encodable {
     }
 
     private enum CodingKeys: CodingKey {
-        case response, finishReason, reward, kl, klIsBound, effectiveSampleSize, rewardSpread, outsideProbability
+        case response, finishReason, reward, rewardParts, kl, klIsBound, effectiveSampleSize, rewardSpread,
+            outsideProbability
         case usage, method, seed, model, baseline
     }
 
@@ -88,6 +93,7 @@ struct AnswerReport: Encodable {
         try container.encode(response, forKey: .response)
         try container.encode(finishReason, forKey: .finishReason)
         try container.encode(reward, forKey: .reward)
+        if !rewardParts.isEmpty { try container.encode(rewardParts, forKey: .rewardParts) }
         try container.encode(kl, forKey: .kl)
         try container.encode(klIsBound, forKey: .klIsBound)
         try container.encode(effectiveSampleSize, forKey: .effectiveSampleSize)
@@ -109,6 +115,8 @@ struct TraceLine: Encodable {
         let logProbability: Double
         let finishReason: FinishReason
         let reward: Double
+        /// What each part of the sum adds; absent for a reward that is none.
+        let rewardParts: [Double]?
         let logWeight: Double?
     }
 
@@ -148,7 +156,8 @@ struct TraceLine: Encodable {
                     Rollout(
                         text: vocabulary.text(of: scored.rollout.tokens), tokens: scored.rollout.tokens,
                         logProbability: scored.rollout.logProbability, finishReason: scored.rollout.finishReason,
-                        reward: scored.reward, logWeight: scored.logWeight)
+                        reward: scored.reward, rewardParts: scored.rewardParts.isEmpty ? nil : scored.rewardParts,
+                        logWeight: scored.logWeight)
                 })
         }
         kl = step.decision.kl
@@ -212,13 +221,22 @@ struct CandidateView {
 
     func lines(_ step: DecodingStep) -> String {
         let kl = step.cumulativeKL.map { String(format: "%.2f", $0) } ?? "unknown"
-        var lines = ["step \(step.index + 1)   KL so far \(kl) nats"]
+        var lines = ["step \(step.index + 1)   KL so far \(kl) nats" + gain(step)]
         for candidate in step.decision.candidates.prefix(shown) { lines.append(line(candidate, step: step)) }
         let hidden = step.decision.candidates.dropFirst(shown)
         if let chosen = hidden.first(where: { $0.tokens == step.decision.tokens }) {
             lines.append(line(chosen, step: step))
         }
         return lines.joined(separator: "\n")
+    }
+
+    /// The value that the reference's own choice would have, on average, and the chosen candidate's.
+    private func gain(_ step: DecodingStep) -> String {
+        let candidates = step.decision.candidates
+        guard let chosen = candidates.first(where: { $0.tokens == step.decision.tokens })?.value else { return "" }
+        let weights = candidates.map { exp($0.logProbability) }
+        let plain = zip(weights, candidates).reduce(0) { $0 + $1.0 * ($1.1.value ?? 0) } / weights.reduce(0, +)
+        return String(format: "   Q %.2f, plain %.2f", chosen, plain)
     }
 
     /// The text of a candidate alone, which may begin or end inside a character.

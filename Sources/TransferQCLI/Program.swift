@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import TransferQ
 import TransferQLlama
+import TransferQRewards
 import TransferQTheory
 
 /// `transferq`: aligns a language model with a reward while it decodes.
@@ -19,7 +20,8 @@ struct TransferQCommand: AsyncParsableCommand {
             """,
         version: "0.1.0",
         subcommands: [
-            GenerateCommand.self, CompareCommand.self, MethodsCommand.self, TheoryCommand.self, ModelsCommand.self,
+            GenerateCommand.self, CompareCommand.self, RewardCommand.self, MethodsCommand.self, TheoryCommand.self,
+            ModelsCommand.self,
             BenchCommand.self,
         ])
 }
@@ -83,7 +85,8 @@ enum Failure {
     static func exit(_ error: any Error) -> Never {
         switch error {
         case is CancellationError: Console.say("interrupted")
-        case is UsageError, is TransferQError, is TabularError, is LlamaError, is StoreError, is ProbeFailure:
+        case is UsageError, is TransferQError, is TabularError, is LlamaError, is StoreError, is ProbeFailure,
+            is RewardError:
             Console.say("error: \(error)")
         case let error as NSError where error.domain == NSCocoaErrorDomain || error.domain == NSPOSIXErrorDomain:
             Console.say("error: \(error.localizedDescription)")

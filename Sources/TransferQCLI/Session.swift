@@ -23,39 +23,35 @@ struct Session: Sendable {
     let maximumLength: Int
     let seed: UInt64
 
-    /// - Parameter methods: what will run in this session, one after the other.
+    /// - Parameters:
+    ///   - raw: whether the conversation's text is continued without a template.
+    ///   - methods: what will run in this session, one after the other.
     static func open(
-        models: ModelOptions, prompt: PromptOptions, answer: AnswerOptions, methods: [ConfiguredMethod]
+        models: ModelOptions, conversation: [Message], raw: Bool = false, answer: AnswerOptions, rewards: Rewards,
+        methods: [ConfiguredMethod]
     ) async throws -> Session {
-        guard answer.maxTokens >= 1 else {
-            throw TransferQError.invalidParameter(
-                name: "max-tokens", value: "\(answer.maxTokens)", requirement: "at least 1")
-        }
-        let reward = try answer.rewardModel()
-        let baselineReward = try answer.baselineRewardModel()
-        let conversation = try prompt.conversation()
-        let path = try ModelFiles.path(models.model)
+        let reward = rewards.target
+        let path = try await ModelFiles.path(models.model)
         let model = try await ModelFiles.load(path)
-        let baselineModel = try await models.baseline.asyncMap { try await ModelFiles.load(ModelFiles.path($0)) }
+        let baselineModel = try await models.baseline.asyncMap { try await ModelFiles.load(await ModelFiles.path($0)) }
         if let baselineModel, baselineModel.vocabulary.fingerprint != model.vocabulary.fingerprint {
             throw TransferQError.vocabulariesDiffer(reference: model.path, baseline: baselineModel.path)
         }
         let adapter = try await models.baselineLora.asyncMap { path in
-            try await ModelFiles.probe.check(model: model.path, adapter: path)
-            return try await LlamaAdapter(path: path, model: model)
+            try await ModelFiles.shelf.load(adapter: path, for: model)
         }
 
-        let tokens = try await encode(conversation, raw: prompt.raw, model: model)
+        let tokens = try await encode(conversation, raw: raw, model: model)
         var baselineTokens = tokens
         if let system = models.baselineSystem {
-            guard !prompt.raw else {
+            guard !raw else {
                 throw UsageError("--baseline-system needs a chat template, so it goes without --raw")
             }
             let turns = conversation.filter { $0.role != "system" }
             baselineTokens = try await encode(
                 [Message(role: "system", content: system)] + turns, raw: false, model: baselineModel ?? model)
         } else if let baselineModel {
-            baselineTokens = try await encode(conversation, raw: prompt.raw, model: baselineModel)
+            baselineTokens = try await encode(conversation, raw: raw, model: baselineModel)
         }
 
         // Cells: what each policy holds, and the rollouts of one step.
@@ -73,10 +69,16 @@ struct Session: Sendable {
             .map { $0.overflow ? Int.max / 4 : $0.partialValue }.max() ?? 0
         let hasBaseline = models.baseline != nil || adapter != nil || models.baselineSystem != nil
         let isShared = baselineModel == nil && adapter == nil
+        // A reward that reads the states of these very policies shall find what it would read by itself.
+        let rewardSource = try await reward?.stateSource(for: conversation)
+        let isPrecise = rewardSource == model.stateSource(prompt: tokens, adapter: nil)
         func configuration(policies: Int, prompts: Int) -> LlamaContext.Configuration {
-            .init(
-                cells: prompts + policies * (maximumLength + 1) + rolledOut, sequences: sequences + policies,
-                threads: models.threads)
+            // Twice the sequences where they can be had: one policy reads rollouts while another keeps its candidates.
+            let needed = sequences + policies
+            return .init(
+                cells: prompts + policies * (maximumLength + 1) + rolledOut + sequences,
+                sequences: max(needed, min(needed + sequences, LlamaLibrary.maximumSequences)),
+                threads: models.threads, isPrecise: isPrecise)
         }
         let context = try await LlamaContext(
             model: model,
@@ -101,7 +103,7 @@ struct Session: Sendable {
         return Session(
             baselineSource: source, model: model, modelPath: path,
             reference: try await LlamaPolicy(context: context, prompt: tokens),
-            baseline: baseline, conversation: conversation, reward: reward, baselineReward: baselineReward,
+            baseline: baseline, conversation: conversation, reward: reward, baselineReward: rewards.baseline,
             maximumLength: maximumLength, seed: answer.seed)
     }
 
@@ -117,24 +119,33 @@ struct Session: Sendable {
         _ = try await baseline?.candidates(after: [], count: 1)
     }
 
-    /// Runs one generation to its end, or to where Ctrl-C cut it.
+    /// Runs one generation to its end, or to where Ctrl-C or a failing reward cut it.
+    ///
+    /// A failure behind the first step is said on standard error and leaves what there is, with the reason `failed`.
     ///
     /// - Parameter onStep: called with every step and the vocabulary that its tokens belong to.
     func run(
-        _ method: ConfiguredMethod, onStep: @Sendable (DecodingStep) throws -> Void
+        _ method: ConfiguredMethod, warns: Bool = true, onStep: @Sendable (DecodingStep) throws -> Void
     ) async throws -> GenerationSummary {
+        var hasStep = false
         let task = try task()
-        for warning in method.method.warnings(for: task) { Console.say("\(method.name): \(warning)") }
+        for warning in warns ? method.method.warnings(for: task) : [] { Console.say("\(method.name): \(warning)") }
         var iterator = try Generation(task: task, method: method.method).makeAsyncIterator()
         do {
             while let event = try await iterator.next() {
                 switch event {
-                case .step(let step): try onStep(step)
+                case .step(let step):
+                    hasStep = true
+                    try onStep(step)
                 case .finished(let summary): return summary
                 }
             }
         } catch is CancellationError {
-            return try await iterator.summary(.cancelled)
+            // The reward may have gone with the same Ctrl-C.
+            do { return try await iterator.summary(.cancelled) } catch { return try await iterator.summary(.failed) }
+        } catch  where hasStep {
+            Console.say("error: \(error)")
+            return try await iterator.summary(.failed)
         }
         throw CancellationError()
     }
@@ -146,6 +157,22 @@ struct Session: Sendable {
     }
 }
 
+/// The rewards of a command line, made once for all its prompts.
+struct Rewards: Sendable {
+    let target: (any RewardModel)?
+    let baseline: (any RewardModel)?
+
+    init(_ answer: AnswerOptions, models: ModelOptions) async throws {
+        let catalogue = try await RewardOptions.catalogue(
+            timeout: answer.rewardTimeout, threads: models.threads, model: models.model)
+        func parsed(_ specifications: [String]) async throws -> (any RewardModel)? {
+            specifications.isEmpty ? nil : try await catalogue.parse(specifications)
+        }
+        target = try await parsed(answer.reward)
+        baseline = try await parsed(answer.baselineReward)
+    }
+}
+
 /// Finds, tries and loads model files.
 enum ModelFiles {
     static let store = ModelStore.standard
@@ -153,15 +180,14 @@ enum ModelFiles {
         executable: Bundle.main.executableURL ?? URL(filePath: CommandLine.arguments[0]),
         arguments: ["models", "verify"], store: store)
 
-    /// The file of a name or path; the demonstration model's when there is none, prepared on first use.
-    static func path(_ name: String?) throws -> String {
-        try store.resolve(name ?? KnownModel.demonstration.name).path
+    static let shelf = ModelShelf(store: store, probe: probe)
+
+    /// The file of a name or path; the demonstration model's when there is none.
+    static func path(_ name: String?) async throws -> String {
+        try await shelf.file(name ?? KnownModel.demonstration.name)
     }
 
-    static func load(_ path: String) async throws -> LlamaModel {
-        try await probe.check(model: path)
-        return try await LlamaModel(path: path)
-    }
+    static func load(_ path: String) async throws -> LlamaModel { try await shelf.load(path) }
 }
 
 extension Optional {

@@ -18,6 +18,10 @@ public enum LlamaError: Error, Equatable, Sendable {
     case contextFull(needed: Int, cells: Int)
     case decodeFailed(code: Int32, reason: String)
     case logitsNotNumeric
+    case noStates(model: String)
+    case notClassifier(path: String)
+    case wrongBackbone(head: String, model: String, reason: String)
+    case noBackbone(head: String, model: String, sha256: String)
     case quantizationFailed(path: String, reason: String)
 }
 
@@ -62,6 +66,16 @@ extension LlamaError: CustomStringConvertible {
                 + "the model file may be damaged, or memory short"
         case .logitsNotNumeric:
             "the model returned logits that are not numbers; the file may be damaged: get it again"
+        case .noStates(let model):
+            "the model \(model) gives no hidden states, so no head can read them; choose another model"
+        case .wrongBackbone(let head, let model, let reason):
+            "the head \(head) does not fit the model \(model): \(reason); name the model that it was fitted on"
+        case .noBackbone(let head, let model, let sha256):
+            "the head \(head) reads the states of \(model) (SHA-256 \(sha256.prefix(12))…), which is not here; "
+                + "bring that file with transferq models pull, or answer with it as --model"
+        case .notClassifier(let path):
+            "\(path) is a GGUF file but scores no texts; if it is the body of a reward model, extract its head with: "
+                + "transferq reward convert CHECKPOINT --model \(path) --output \(path).head.json"
         case .quantizationFailed(let path, let reason):
             "\(path) could not be requantised (\(reason))"
         }

@@ -61,9 +61,9 @@ public final class TabularPolicy: Policy {
         return tokens.map { row[Int($0)] }
     }
 
-    public func logProbabilities(
-        of continuations: [Continuation], after response: [Token]
-    ) async throws -> [Double] {
+    public func read(
+        _ continuations: [Continuation], after response: [Token], wantsStates: Bool
+    ) async throws -> [Reading] {
         try continuations.map { continuation in
             var text = response + continuation.prefix
             var sum = 0.0
@@ -71,7 +71,7 @@ public final class TabularPolicy: Policy {
                 sum += try logRow(after: text)[Int(token)]
                 text.append(token)
             }
-            return sum
+            return Reading(logProbability: sum)
         }
     }
 

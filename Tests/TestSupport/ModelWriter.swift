@@ -1,28 +1,30 @@
 import CLlama
 public import Foundation
-import TransferQ
+public import TransferQ
 import TransferQLlama
 
 /// Writes small GGUF files through llama.cpp's own writer.
 public enum ModelWriter {
+    /// Of the tiny models: states, the inside of their feed-forward networks, attention heads.
+    public static let (width, hidden, heads) = (32, 64, 2)
+
     /// A random llama of one layer and width 32 over byte tokens, with a ChatML template: loads in milliseconds.
     ///
-    /// - Parameter changes: the last word on the file's metadata before it is written.
+    /// - Returns: the weights, by the names of their tensors.
+    @discardableResult
     public static func tinyModel(
         to url: URL, seed: UInt64 = 1, architecture: String = "llama", vocabularyPadding: Int = 0
-    ) throws {
-        let width = 32
-        let hidden = 64
+    ) throws -> [String: [Float]] {
         let tokens = vocabulary(padding: vocabularyPadding)
-        try write(to: url) { file, tensors in
+        return try write(to: url) { file, tensors in
             gguf_set_val_str(file, "general.architecture", architecture)
             gguf_set_val_str(file, "general.name", "tiny")
             gguf_set_val_u32(file, "\(architecture).block_count", 1)
             gguf_set_val_u32(file, "\(architecture).context_length", 512)
             gguf_set_val_u32(file, "\(architecture).embedding_length", UInt32(width))
             gguf_set_val_u32(file, "\(architecture).feed_forward_length", UInt32(hidden))
-            gguf_set_val_u32(file, "\(architecture).attention.head_count", 2)
-            gguf_set_val_u32(file, "\(architecture).attention.head_count_kv", 2)
+            gguf_set_val_u32(file, "\(architecture).attention.head_count", UInt32(heads))
+            gguf_set_val_u32(file, "\(architecture).attention.head_count_kv", UInt32(heads))
             gguf_set_val_u32(file, "\(architecture).rope.dimension_count", 16)
             gguf_set_val_f32(file, "\(architecture).attention.layer_norm_rms_epsilon", 1e-5)
             gguf_set_val_str(file, "tokenizer.ggml.model", "llama")
@@ -33,14 +35,7 @@ public enum ModelWriter {
                 file, "tokenizer.chat_template",
                 "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] "
                     + "+ '<|im_end|>' + '\n'}}{% endfor %}")
-            let strings = tokens.map { strdup($0.text) }
-            defer { for string in strings { free(string) } }
-            var pointers = strings.map { UnsafePointer($0) }
-            gguf_set_arr_str(file, "tokenizer.ggml.tokens", &pointers, pointers.count)
-            let scores = tokens.map { _ in Float(-1) }
-            gguf_set_arr_data(file, "tokenizer.ggml.scores", GGUF_TYPE_FLOAT32, scores, scores.count)
-            let types = tokens.map(\.type)
-            gguf_set_arr_data(file, "tokenizer.ggml.token_type", GGUF_TYPE_INT32, types, types.count)
+            set(tokens, in: file)
             tensors.add("token_embd.weight", [width, tokens.count], seed: seed)
             tensors.add("output.weight", [width, tokens.count], seed: seed + 1)
             tensors.add("output_norm.weight", [width], constant: 1)
@@ -53,6 +48,102 @@ public enum ModelWriter {
             tensors.add("blk.0.ffn_up.weight", [width, hidden], seed: seed + 21)
             tensors.add("blk.0.ffn_down.weight", [hidden, width], seed: seed + 22)
         }
+    }
+
+    /// A random encoder with a classifier on top: BERT of one layer, over letters.
+    ///
+    /// - Parameter labels: names of the classes; one unnamed number when empty.
+    /// - Returns: the weights, by the names of their tensors.
+    @discardableResult
+    public static func tinyClassifier(to url: URL, seed: UInt64 = 1, labels: [String] = []) throws -> [String: [Float]]
+    {
+        var tokens: [(text: String, type: Int32)] = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"].map { ($0, 3) }
+        for letter in "abcdefghijklmnopqrstuvwxyz" { tokens += [("▁\(letter)", 1), ("\(letter)", 1)] }
+        return try write(to: url) { file, tensors in
+            gguf_set_val_str(file, "general.architecture", "bert")
+            gguf_set_val_str(file, "general.name", "tiny classifier")
+            gguf_set_val_u32(file, "bert.block_count", 1)
+            gguf_set_val_u32(file, "bert.context_length", 64)
+            gguf_set_val_u32(file, "bert.embedding_length", UInt32(width))
+            gguf_set_val_u32(file, "bert.feed_forward_length", UInt32(hidden))
+            gguf_set_val_u32(file, "bert.attention.head_count", UInt32(heads))
+            gguf_set_val_f32(file, "bert.attention.layer_norm_epsilon", 1e-12)
+            gguf_set_val_bool(file, "bert.attention.causal", false)
+            gguf_set_val_u32(file, "bert.pooling_type", 4)
+            gguf_set_val_str(file, "tokenizer.ggml.model", "bert")
+            gguf_set_val_u32(file, "tokenizer.ggml.token_type_count", 2)
+            gguf_set_val_u32(file, "tokenizer.ggml.bos_token_id", 2)
+            gguf_set_val_u32(file, "tokenizer.ggml.seperator_token_id", 3)
+            gguf_set_val_u32(file, "tokenizer.ggml.unknown_token_id", 1)
+            gguf_set_val_u32(file, "tokenizer.ggml.padding_token_id", 0)
+            set(tokens, in: file)
+            if !labels.isEmpty { set(labels, "bert.classifier.output_labels", in: file) }
+            tensors.add("token_embd.weight", [width, tokens.count], seed: seed)
+            tensors.add("token_types.weight", [width, 2], seed: seed + 1)
+            tensors.add("position_embd.weight", [width, 64], seed: seed + 2)
+            var next = seed + 3
+            func layer(_ name: String, _ shape: [Int]) {
+                tensors.add("\(name).weight", shape, seed: next)
+                tensors.add("\(name).bias", [shape[shape.count - 1]], seed: next + 1)
+                next += 2
+            }
+            for name in ["token_embd_norm", "blk.0.attn_output_norm", "blk.0.layer_output_norm"] {
+                layer(name, [width])
+            }
+            for name in ["attn_q", "attn_k", "attn_v", "attn_output"] { layer("blk.0.\(name)", [width, width]) }
+            layer("blk.0.ffn_up", [width, hidden])
+            layer("blk.0.ffn_down", [hidden, width])
+            layer("cls", [width, width])
+            layer("cls.output", [width, max(1, labels.count)])
+        }
+    }
+
+    private static func set(_ tokens: [(text: String, type: Int32)], in file: OpaquePointer) {
+        set(tokens.map(\.text), "tokenizer.ggml.tokens", in: file)
+        let scores = tokens.map { _ in Float(-1) }
+        gguf_set_arr_data(file, "tokenizer.ggml.scores", GGUF_TYPE_FLOAT32, scores, scores.count)
+        let types = tokens.map(\.type)
+        gguf_set_arr_data(file, "tokenizer.ggml.token_type", GGUF_TYPE_INT32, types, types.count)
+    }
+
+    private static func set(_ texts: [String], _ key: String, in file: OpaquePointer) {
+        let strings = texts.map { strdup($0) }
+        defer { for string in strings { free(string) } }
+        var pointers = strings.map { UnsafePointer($0) }
+        gguf_set_arr_str(file, key, &pointers, pointers.count)
+    }
+
+    /// What tests' own Python, from the models' definitions, makes of texts of tokens: `head` on the last state of a
+    /// "llama", or the outputs of a "bert".
+    public static func reference(
+        _ kind: String, weights: [String: [Float]], tokens: [[Token]], head: [Float] = []
+    ) throws -> [[Double]] {
+        struct Problem: Encodable {
+            let kind: String
+            let tokens: [[Token]]
+            let weights: [String: [Float]]
+            let head: [Float]
+            let width: Int
+            let hidden: Int
+            let heads: Int
+        }
+        let problem = Problem(
+            kind: kind, tokens: tokens, weights: weights, head: head, width: width, hidden: hidden, heads: heads)
+        let folder = try TemporaryFolder()
+        try JSONEncoder().encode(problem).write(to: folder.file("problem.json"))
+        let process = Process()
+        process.executableURL = URL(filePath: "/usr/bin/env")
+        process.arguments = [
+            "python3", URL(filePath: #filePath).deletingLastPathComponent().appending(path: "reference.py").path,
+        ]
+        process.standardInput = try FileHandle(forReadingFrom: folder.file("problem.json"))
+        let output = Pipe()
+        process.standardOutput = output
+        try process.run()
+        let data = try output.fileHandleForReading.readToEnd() ?? Data()
+        process.waitUntilExit()
+        if let lists = try? JSONDecoder().decode([[Double]].self, from: data) { return lists }  // or else numbers
+        return try JSONDecoder().decode([Double].self, from: data).map { [$0] }
     }
 
     /// A LoRA adapter of rank 4 on the first layer's query projection. With `scale` 0 it changes nothing.
@@ -80,6 +171,7 @@ public enum ModelWriter {
     public final class Tensors {
         fileprivate let context: OpaquePointer
         fileprivate let file: OpaquePointer
+        fileprivate var values: [String: [Float]] = [:]
 
         fileprivate init(context: OpaquePointer, file: OpaquePointer) {
             self.context = context
@@ -96,11 +188,15 @@ public enum ModelWriter {
             for index in 0..<count {
                 values[index] = constant ?? scale * Float(noise.derived(index).uniform - 0.5)
             }
+            self.values[name] = Array(UnsafeBufferPointer(start: values, count: count))
             gguf_add_tensor(file, tensor)
         }
     }
 
-    private static func write(to url: URL, _ fill: (OpaquePointer, Tensors) throws -> Void) throws {
+    @discardableResult
+    private static func write(
+        to url: URL, _ fill: (OpaquePointer, Tensors) throws -> Void
+    ) throws -> [String: [Float]] {
         let size = 64 << 20
         guard let file = gguf_init_empty(),
             let context = ggml_init(ggml_init_params(mem_size: size, mem_buffer: nil, no_alloc: false))
@@ -109,7 +205,9 @@ public enum ModelWriter {
             gguf_free(file)
             ggml_free(context)
         }
-        try fill(file, Tensors(context: context, file: file))
+        let tensors = Tensors(context: context, file: file)
+        try fill(file, tensors)
         guard gguf_write_to_file(file, url.path, false) else { throw CocoaError(.fileWriteUnknown) }
+        return tensors.values
     }
 }

@@ -139,8 +139,8 @@ import TransferQLlama
         _ parameters: [String: ParameterValue] = [:], length: Int = 8, seed: UInt64 = 1,
         reward: String = "length:20"
     ) async throws -> GenerationSummary {
-        let task = try DecodingTask(
-            reference: policy, baseline: baseline, reward: RewardSpecification.parse([reward]),
+        let task = try await DecodingTask(
+            reference: policy, baseline: baseline, reward: RewardCatalogue.rules.parse([reward]),
             maximumLength: length, seed: seed)
         let configured = try DecodingMethods.make(method, parameters)
         for try await event in try Generation(task: task, method: configured.method) {
@@ -246,7 +246,7 @@ import TransferQLlama
             let other =
                 baseline
                 ? try await LlamaPolicy(context: context, prompt: model.prompt(for: [gardener, user])) : nil
-            let reward = try RewardSpecification.parse(["keywords:flowers,garden,love,grow"])
+            let reward = try await RewardCatalogue.rules.parse(["keywords:flowers,garden,love,grow"])
             let task = try DecodingTask(
                 reference: reference, baseline: other, reward: reward, baselineReward: reward, maximumLength: 10,
                 seed: 5)
@@ -283,13 +283,15 @@ import TransferQLlama
         let written = zip(prefixes, rollouts).flatMap { prefix, branch in
             branch.map { (Continuation(prefix: prefix, tokens: $0.tokens), $0.logProbability) }
         }
-        let read = try await reader.logProbabilities(
-            of: written.map(\.0) + [Continuation(prefix: [5], tokens: [])], after: response)
+        let read = try await reader.read(
+            written.map(\.0) + [Continuation(prefix: [5], tokens: [])], after: response, wantsStates: false
+        ).map(\.logProbability)
         for (value, (_, expected)) in zip(read, written) { #expect(abs(value - expected) < Self.tolerance) }
         // Read one token late, the same rollouts are worth something else: the check above can fail.
-        let shifted = try await reader.logProbabilities(
-            of: written.map { Continuation(prefix: $0.0.prefix, tokens: Array($0.0.tokens.dropFirst())) },
-            after: response)
+        let shifted = try await reader.read(
+            written.map { Continuation(prefix: $0.0.prefix, tokens: Array($0.0.tokens.dropFirst())) },
+            after: response, wantsStates: false
+        ).map(\.logProbability)
         let errors = zip(shifted, written).map { abs($0 - $1.1) }
         #expect(errors.reduce(0, +) / Double(errors.count) > 10 * Self.tolerance)
         #expect(read.last == 0)

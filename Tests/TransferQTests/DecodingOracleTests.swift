@@ -190,10 +190,13 @@ import TransferQTheory
             guard case .step(let step) = event else { continue }
             #expect(step.decision.candidates.count == 3)
             let prefix = completion
+            // Equal texts are scored once.
+            var texts: Set<[Token]> = []
             for candidate in step.decision.candidates {
-                rewards += candidate.rollouts.count
                 for rollout in candidate.rollouts {
                     rollouts += rollout.rollout.tokens.count
+                    guard texts.insert(candidate.tokens + rollout.rollout.tokens).inserted else { continue }
+                    rewards += 1
                     scored += prefix + 1 + rollout.rollout.tokens.count
                     #expect(prefix + 1 + rollout.rollout.tokens.count <= task.maximumLength)
                 }

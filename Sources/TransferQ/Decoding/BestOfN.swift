@@ -31,24 +31,27 @@ public struct BestOfN: NamedDecodingMethod {
     /// Takes the rest of the response in one decision; its one candidate list is the n responses.
     public func decide(_ state: DecodingState) async throws -> Decision {
         let reward = try state.task.requireReward(for: Self.name)
+        let policy = role.policy(of: state.task)
+        let source = try await reward.stateSource(for: state.task.conversation)
         let request = RolloutRequest(
             response: state.response, prefixes: [[]], count: count, maximumLength: state.remainingLength,
-            sampling: sampling, noise: state.noise(.rollout))
-        let rollouts = try await role.policy(of: state.task).rollouts(request)[0]
-        let completions = rollouts.map { state.completion(adding: $0.tokens, hiddenState: $0.hiddenState) }
-        let rewards = try await reward.checkedRewards(for: completions)
-        var best = 0
-        for index in rewards.indices where rewards[index] > rewards[best] { best = index }
-
+            sampling: sampling, noise: state.noise(.rollout),
+            wantsStates: source != nil && source == policy.stateSource)
+        let rollouts = try await policy.rollouts(request)[0]
+        let completions = rollouts.map { state.completion(adding: $0.tokens, state: $0.state) }
         var usage = Usage()
-        usage.rewardCalls = count
-        usage.scoredTokens = completions.reduce(0) { $0 + $1.tokens.count }
+        let scores = try await UniqueCompletions(completions).scores(by: reward, usage: &usage)
+        var best = 0
+        for index in scores.indices where scores[index].reward > scores[best].reward { best = index }
         usage.rolloutTokens = rollouts.reduce(0) { $0 + $1.tokens.count } - rollouts[best].tokens.count
         let scored = rollouts.indices.map { index in
             ScoredCandidate(
                 tokens: rollouts[index].tokens, logProbability: rollouts[index].logProbability,
-                value: rewards[index], score: rewards[index], probability: index == best ? 1 : 0,
-                rollouts: [ScoredRollout(rollout: rollouts[index], reward: rewards[index])])
+                value: scores[index].reward, score: scores[index].reward, probability: index == best ? 1 : 0,
+                rollouts: [
+                    ScoredRollout(
+                        rollout: rollouts[index], reward: scores[index].reward, rewardParts: scores[index].parts)
+                ])
         }
         return Decision(
             tokens: rollouts[best].tokens, candidates: scored, kl: klBound, klIsBound: klBound != nil, usage: usage)

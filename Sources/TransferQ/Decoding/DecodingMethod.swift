@@ -50,6 +50,8 @@ public struct ScoredRollout: Hashable, Sendable {
     public var reward: Double
     /// log w of the rollout, up to a constant of its candidate; nil for a plain mean.
     public var logWeight: Double?
+    /// What each part of a summed reward adds to `reward`; empty for a reward without parts.
+    public var rewardParts: [Double] = []
 }
 
 /// A candidate as the method judged it.

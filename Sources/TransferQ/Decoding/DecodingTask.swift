@@ -80,11 +80,11 @@ public struct DecodingState: Sendable {
     }
 
     /// What a reward sees when `tokens` follow the response.
-    func completion(adding tokens: [Token], hiddenState: [Float]? = nil) -> Completion {
+    func completion(adding tokens: [Token], state: PooledState? = nil) -> Completion {
         let all = response + tokens
         let vocabulary = task.vocabulary
         return Completion(
             conversation: task.conversation, text: vocabulary.text(of: all), tokens: all,
-            isFinished: all.last.map(vocabulary.isEnd) ?? false, hiddenState: hiddenState)
+            isFinished: all.last.map(vocabulary.isEnd) ?? false, state: state)
     }
 }

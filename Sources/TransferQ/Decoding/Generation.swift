@@ -64,17 +64,26 @@ public struct Generation: AsyncSequence, Sendable {
             return .step(step)
         }
 
-        /// What the generation came to so far. Scores the text with the task's reward, if it has one.
+        /// What the generation came to so far. Scores the text with the task's reward, if it has one, unless something
+        /// `failed`: it may have been the reward.
         public func summary(_ finishReason: FinishReason) async throws -> GenerationSummary {
             var usage = usage
-            var reward: Double?
-            if let model = state.task.reward {
-                let completion = state.completion(adding: ending)
-                reward = try await model.checkedRewards(for: [completion])[0]
-                usage.add(scored: [completion])
+            var score: RewardScore?
+            if let model = state.task.reward, finishReason != .failed {
+                var completion = state.completion(adding: ending)
+                let reference = state.task.reference
+                if let source = reference.stateSource,
+                    try await model.stateSource(for: state.task.conversation) == source
+                {
+                    let whole = Continuation(prefix: [], tokens: [])
+                    completion.state =
+                        try await reference.read([whole], after: state.response, wantsStates: true)[0].state
+                }
+                score = try await UniqueCompletions([completion]).scores(by: model, usage: &usage)[0]
             }
             return GenerationSummary(
-                response: text, tokens: state.response, finishReason: finishReason, reward: reward, kl: kl,
+                response: text, tokens: state.response, finishReason: finishReason, reward: score?.reward,
+                rewardParts: score?.parts ?? [], kl: kl,
                 klIsBound: klIsBound, diagnostics: diagnostics, usage: usage)
         }
 

@@ -23,6 +23,8 @@ public struct GenerationSummary: Sendable {
     public let finishReason: FinishReason
     /// The target reward of the response; nil without a reward.
     public let reward: Double?
+    /// What each part of a summed reward adds; empty for a reward without parts.
+    public let rewardParts: [Double]
     /// Σ_t KL(π_alg ‖ π_sft) along the response, nats: an unbiased estimate of KL(ρ_alg ‖ ρ_sft) (theory.md
     /// section 8), or an upper bound of it when `klIsBound`; nil when the method has neither.
     public let kl: Double?

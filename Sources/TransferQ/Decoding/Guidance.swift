@@ -70,14 +70,8 @@ public struct Guidance: Sendable {
     }
 
     /// What one step takes at most.
-    ///
-    /// - Parameter isReadAgain: whether the reference reads the rollouts, each on a fork of its candidate.
-    func demand(_ lookAhead: LookAhead, maximumLength: Int, isReadAgain: Bool = false) -> RolloutDemand {
-        let demand = lookAhead.demand(candidates: k, length: blockLength, maximumLength: maximumLength)
-        guard isReadAgain else { return demand }
-        return RolloutDemand(
-            sequences: demand.sequences + RolloutDemand(sequences: k, tokensPerSequence: 0).sequences,
-            tokensPerSequence: demand.tokensPerSequence)
+    func demand(_ lookAhead: LookAhead, maximumLength: Int) -> RolloutDemand {
+        lookAhead.demand(candidates: k, length: blockLength, maximumLength: maximumLength)
     }
 
     /// One step of π_α with values from `estimator`.

@@ -30,7 +30,7 @@ public struct TransferQIndirect: NamedDecodingMethod {
     }
 
     public func demand(maximumLength: Int) -> RolloutDemand {
-        guidance.demand(weighting.lookAhead, maximumLength: maximumLength, isReadAgain: true)
+        guidance.demand(weighting.lookAhead, maximumLength: maximumLength)
     }
 
     public func decide(_ state: DecodingState) async throws -> Decision {

@@ -22,7 +22,7 @@ public struct TransferQSoft: NamedDecodingMethod {
     }
 
     public func demand(maximumLength: Int) -> RolloutDemand {
-        guidance.demand(weighting.lookAhead, maximumLength: maximumLength, isReadAgain: true)
+        guidance.demand(weighting.lookAhead, maximumLength: maximumLength)
     }
 
     public func decide(_ state: DecodingState) async throws -> Decision {

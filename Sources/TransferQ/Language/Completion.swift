@@ -23,16 +23,16 @@ public struct Completion: Hashable, Sendable {
     /// Whether the response ended by itself rather than at a horizon.
     public var isFinished: Bool
 
-    /// The policy's hidden state at the last token, when it offers one.
-    public var hiddenState: [Float]?
+    /// Hidden states that some policy had of this very text; a reward may use them when their source is its own.
+    public var state: PooledState?
 
     public init(
-        conversation: [Message], text: String, tokens: [Token], isFinished: Bool, hiddenState: [Float]? = nil
+        conversation: [Message], text: String, tokens: [Token], isFinished: Bool, state: PooledState? = nil
     ) {
         self.conversation = conversation
         self.text = text
         self.tokens = tokens
         self.isFinished = isFinished
-        self.hiddenState = hiddenState
+        self.state = state
     }
 }

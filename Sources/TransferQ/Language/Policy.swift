@@ -9,6 +9,19 @@ public struct Continuation: Hashable, Sendable {
     }
 }
 
+/// What a policy makes of a continuation that it did not write itself.
+public struct Reading: Hashable, Sendable {
+    /// log ρ(tokens | prompt, response, prefix) in nats; 0 without tokens.
+    public var logProbability: Double
+    /// States over response, prefix and tokens, when they were asked for and the policy offers them.
+    public var state: PooledState?
+
+    public init(logProbability: Double, state: PooledState? = nil) {
+        self.logProbability = logProbability
+        self.state = state
+    }
+}
+
 /// π(· | prompt, response so far): a language model bound to one prompt.
 ///
 /// The decoder sees response tokens only; prompts, templates, adapters and caches are the policy's own business. The
@@ -38,8 +51,16 @@ public protocol Policy: AnyObject, Sendable {
     /// Continuations of every prefix, in the order of the request: result[prefix][rollout].
     func rollouts(_ request: RolloutRequest) async throws -> [[Rollout]]
 
-    /// log ρ(tokens | prompt, response, prefix) in nats, for each continuation; 0 for one without tokens.
+    /// Reads continuations, each in one pass that gives its log-probability and, when wanted, its hidden states.
     ///
-    /// What another policy's rollouts are worth under this one: the ratio ρ_sft/ρ_BL of theory.md sections 4 and 5.
-    func logProbabilities(of continuations: [Continuation], after response: [Token]) async throws -> [Double]
+    /// What another policy's rollouts are worth under this one (the ratio ρ_sft/ρ_BL of theory.md sections 4 and 5),
+    /// and what a learned reward on this policy's states is computed from.
+    func read(_ continuations: [Continuation], after response: [Token], wantsStates: Bool) async throws -> [Reading]
+
+    /// What this policy's hidden states are computed from; nil for a policy that offers none.
+    var stateSource: StateSource? { get }
+}
+
+extension Policy {
+    public var stateSource: StateSource? { nil }
 }

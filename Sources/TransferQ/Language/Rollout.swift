@@ -9,16 +9,16 @@ public struct Rollout: Hashable, Sendable {
     /// `stop` when the policy ended the response, `length` when the horizon did.
     public var finishReason: FinishReason
 
-    /// The policy's hidden state at the last token, when the policy offers one.
-    public var hiddenState: [Float]?
+    /// The policy's states over response, prefix and tokens, when they were asked for and the policy offers them.
+    public var state: PooledState?
 
     public init(
-        tokens: [Token], logProbability: Double, finishReason: FinishReason, hiddenState: [Float]? = nil
+        tokens: [Token], logProbability: Double, finishReason: FinishReason, state: PooledState? = nil
     ) {
         self.tokens = tokens
         self.logProbability = logProbability
         self.finishReason = finishReason
-        self.hiddenState = hiddenState
+        self.state = state
     }
 }
 
@@ -30,6 +30,8 @@ public enum FinishReason: String, Codable, Sendable {
     case length
     /// The caller cancelled.
     case cancelled
+    /// A model or a reward failed; the response is what there was.
+    case failed
 }
 
 /// Continuations wanted of a policy, to be made together.
@@ -53,8 +55,12 @@ public struct RolloutRequest: Sendable {
     /// `noise(prefix tokens …)(n)(i)`.
     public var noise: Noise
 
+    /// Whether rollouts shall carry their ``Rollout/state``.
+    public var wantsStates: Bool
+
     public init(
-        response: [Token], prefixes: [[Token]], count: Int, maximumLength: Int, sampling: Sampling, noise: Noise
+        response: [Token], prefixes: [[Token]], count: Int, maximumLength: Int, sampling: Sampling, noise: Noise,
+        wantsStates: Bool = false
     ) {
         self.response = response
         self.prefixes = prefixes
@@ -62,6 +68,7 @@ public struct RolloutRequest: Sendable {
         self.maximumLength = maximumLength
         self.sampling = sampling
         self.noise = noise
+        self.wantsStates = wantsStates
     }
 
     /// The randomness of one rollout.

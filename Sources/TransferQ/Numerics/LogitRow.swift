@@ -46,6 +46,9 @@ public struct LogitRow {
         return Double(largest) + log(scaledSum(maximum: largest, scale: 1))
     }
 
+    /// log-softmax of one entry, nats; NaN when an entry is NaN.
+    public func logProbability(of token: Token) -> Double { Double(logits[Int(token)]) - logSumExp }
+
     /// Σ exp((logit − maximum) · scale).
     private func scaledSum(maximum: Float, scale: Float) -> Double {
         var total = 0.0

@@ -9,28 +9,134 @@ public protocol RewardModel: Sendable {
     /// The closed interval that every reward lies in, when there is one; pruning by bounds needs it.
     var range: ClosedRange<Double>? { get }
 
+    /// Mean and spread of the reward on typical answers, when they are known; `z:` needs them.
+    var calibration: RewardCalibration? { get }
+
+    /// Names of the parts that a sum is made of; empty for a reward that is none.
+    var partNames: [String] { get }
+
     /// One finite reward per completion, in order. The same completion always gets the same reward.
     func rewards(for completions: [Completion]) async throws -> [Double]
+
+    /// The rewards with their parts; a sum implements it so that nothing is scored twice.
+    func scores(for completions: [Completion]) async throws -> [RewardScore]
+
+    /// Whose hidden states of a completion of `conversation` serve this reward in place of reading the text again;
+    /// nil for a reward that reads texts. A completion that comes with a state of that source costs nothing.
+    func stateSource(for conversation: [Message]) async throws -> StateSource?
+}
+
+/// A reward and, for a sum, what each part adds to it.
+public struct RewardScore: Hashable, Sendable {
+    public var reward: Double
+    /// In the order of ``RewardModel/partNames``, weights applied; they add up to `reward`.
+    public var parts: [Double]
+
+    public init(reward: Double, parts: [Double] = []) {
+        self.reward = reward
+        self.parts = parts
+    }
+}
+
+/// A reward on typical answers.
+public struct RewardCalibration: Codable, Hashable, Sendable {
+    public var mean: Double
+    /// Standard deviation, > 0.
+    public var spread: Double
+    /// Answers that it was measured on.
+    public var count: Int
+
+    public init(mean: Double, spread: Double, count: Int) {
+        self.mean = mean
+        self.spread = spread
+        self.count = count
+    }
+
+    /// Of a sample of rewards.
+    ///
+    /// - Throws: ``TransferQError/invalidParameter(name:value:requirement:)`` when they do not differ.
+    public init(of rewards: [Double]) throws {
+        let mean = rewards.reduce(0, +) / Double(max(1, rewards.count))
+        let squares = rewards.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
+        let spread = rewards.count > 1 ? (squares / Double(rewards.count - 1)).squareRoot() : 0
+        guard spread > 0, spread.isFinite else {
+            throw TransferQError.invalidParameter(
+                name: "the spread of the rewards of \(rewards.count) answers", value: "\(spread)",
+                requirement: "above 0; calibrate on more, and more varied, answers")
+        }
+        self.init(mean: mean, spread: spread, count: rewards.count)
+    }
 }
 
 extension RewardModel {
-    /// The rewards, after a check that there is one finite number for each completion within the stated range.
+    public var calibration: RewardCalibration? { nil }
+
+    public var partNames: [String] { [] }
+
+    public func scores(for completions: [Completion]) async throws -> [RewardScore] {
+        try await rewards(for: completions).map { RewardScore(reward: $0) }
+    }
+
+    public func stateSource(for conversation: [Message]) async throws -> StateSource? { nil }
+
+    /// The scores, after a check that there is one finite number for each completion within the stated range.
     ///
     /// - Throws: ``TransferQError`` that names the reward and the first offending value.
-    public func checkedRewards(for completions: [Completion]) async throws -> [Double] {
-        let rewards = try await rewards(for: completions)
-        guard rewards.count == completions.count else {
-            throw TransferQError.rewardCount(reward: name, expected: completions.count, got: rewards.count)
+    public func checkedScores(for completions: [Completion]) async throws -> [RewardScore] {
+        guard !completions.isEmpty else { return [] }
+        let scores = try await scores(for: completions)
+        guard scores.count == completions.count else {
+            throw TransferQError.rewardCount(reward: name, expected: completions.count, got: scores.count)
         }
-        for (reward, completion) in zip(rewards, completions) {
-            guard reward.isFinite else {
+        for (score, completion) in zip(scores, completions) {
+            guard score.reward.isFinite else {
                 throw TransferQError.rewardNotFinite(
-                    reward: name, value: "\(reward)", text: String(completion.text.prefix(60)))
+                    reward: name, value: "\(score.reward)", text: String(completion.text.prefix(60)))
             }
-            if let range, !range.contains(reward) {
-                throw TransferQError.rewardOutsideRange(reward: name, value: reward, range: range)
+            if let range, !range.contains(score.reward) {
+                throw TransferQError.rewardOutsideRange(reward: name, value: score.reward, range: range)
             }
         }
-        return rewards
+        return scores
+    }
+
+    /// The rewards of ``checkedScores(for:)``.
+    public func checkedRewards(for completions: [Completion]) async throws -> [Double] {
+        try await checkedScores(for: completions).map(\.reward)
+    }
+}
+
+/// Completions of which each is scored once, however often it occurs.
+struct UniqueCompletions {
+    private struct Key: Hashable {
+        let text: String
+        let isFinished: Bool
+        let conversation: [Message]
+    }
+
+    /// In the order of their first occurrence.
+    let completions: [Completion]
+    /// For every completion given, where its like is in `completions`.
+    let places: [Int]
+
+    init(_ all: some Sequence<Completion>) {
+        var known: [Key: Int] = [:]
+        var unique: [Completion] = []
+        places = all.map { completion in
+            let key = Key(
+                text: completion.text, isFinished: completion.isFinished, conversation: completion.conversation)
+            if let place = known[key] { return place }
+            known[key] = unique.count
+            unique.append(completion)
+            return unique.count - 1
+        }
+        completions = unique
+    }
+
+    /// Scores each text once, and counts what the reward read.
+    func scores(by reward: any RewardModel, usage: inout Usage) async throws -> [RewardScore] {
+        usage.add(scored: completions)
+        let scores = try await reward.checkedScores(for: completions)
+        return places.map { scores[$0] }
     }
 }

@@ -3,6 +3,11 @@ public struct WeightedSumReward: RewardModel {
     public struct Part: Sendable {
         public let reward: any RewardModel
         public let weight: Double
+
+        public init(reward: any RewardModel, weight: Double = 1) {
+            self.reward = reward
+            self.weight = weight
+        }
     }
 
     public let parts: [Part]
@@ -20,8 +25,10 @@ public struct WeightedSumReward: RewardModel {
         self.parts = parts
     }
 
-    public var name: String {
-        parts.map { $0.weight == 1 ? $0.reward.name : "\($0.reward.name):\($0.weight)" }.joined(separator: " + ")
+    public var name: String { partNames.joined(separator: " + ") }
+
+    public var partNames: [String] {
+        parts.map { $0.weight == 1 ? $0.reward.name : "\($0.reward.name):\($0.weight)" }
     }
 
     public var range: ClosedRange<Double>? {
@@ -39,12 +46,25 @@ public struct WeightedSumReward: RewardModel {
     }
 
     public func rewards(for completions: [Completion]) async throws -> [Double] {
-        var sums = [Double](repeating: 0, count: completions.count)
+        try await scores(for: completions).map(\.reward)
+    }
+
+    public func scores(for completions: [Completion]) async throws -> [RewardScore] {
+        var scores = [RewardScore](repeating: RewardScore(reward: 0), count: completions.count)
         for part in parts {
             for (index, reward) in try await part.reward.checkedRewards(for: completions).enumerated() {
-                sums[index] += part.weight * reward
+                scores[index].reward += part.weight * reward
+                scores[index].parts.append(part.weight * reward)
             }
         }
-        return sums
+        return scores
+    }
+
+    /// The first part's that has one; parts with another read the text.
+    public func stateSource(for conversation: [Message]) async throws -> StateSource? {
+        for part in parts {
+            if let source = try await part.reward.stateSource(for: conversation) { return source }
+        }
+        return nil
     }
 }

@@ -14,9 +14,8 @@ struct ImportanceWeightedValue: ValueEstimator {
         var (branches, usage) = try await scorer.branches(for: candidates, in: state)
         let logWeights: [[Double]]
         if let baselineReward {
-            let completions = branches.flatMap(\.completions)
-            usage.add(scored: completions)
-            var rewards = try await baselineReward.checkedRewards(for: completions)[...]
+            let unique = UniqueCompletions(branches.flatMap(\.completions))
+            var rewards = try await unique.scores(by: baselineReward, usage: &usage).map(\.reward)[...]
             logWeights = branches.map { branch in
                 defer { rewards = rewards.dropFirst(branch.rollouts.count) }
                 return zip(branch.rollouts, rewards).map { ($0.reward - $1) / weighting.beta }

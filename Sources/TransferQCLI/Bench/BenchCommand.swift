@@ -45,7 +45,7 @@ struct BenchCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let path = try ModelFiles.path(model)
+        let path = try await ModelFiles.path(model)
         let loaded = try await ModelFiles.load(path)
         let prompt = try await loaded.prompt(for: [
             Message(role: "user", content: "What should I think about when I plan a small garden behind my house?")

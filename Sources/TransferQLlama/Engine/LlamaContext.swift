@@ -16,11 +16,15 @@ public final class LlamaContext {
         public var sequences: Int
         /// Threads; one for each processor when nil.
         public var threads: Int?
+        /// Keeps attention in 32 bits. With a model of 32-bit weights, what a token comes to then hardly depends on the
+        /// batch it is decoded in (1e-6 of a reward's spread, against 1e-3 without).
+        public var isPrecise: Bool
 
-        public init(cells: Int = 4096, sequences: Int = 64, threads: Int? = nil) {
+        public init(cells: Int = 4096, sequences: Int = 64, threads: Int? = nil, isPrecise: Bool = false) {
             self.cells = cells
             self.sequences = sequences
             self.threads = threads
+            self.isPrecise = isPrecise
         }
     }
 
@@ -28,8 +32,28 @@ public final class LlamaContext {
     struct Entry {
         let token: Token
         let position: Int
-        let sequence: SequenceLease
-        let wantsLogits: Bool
+        /// Those that the token belongs to: more than one where they begin alike. The first owns the cell.
+        let sequences: [SequenceLease]
+        /// Whether what the token leads to is handed out.
+        let isOutput: Bool
+
+        init(token: Token, position: Int, sequences: [SequenceLease], isOutput: Bool) {
+            self.token = token
+            self.position = position
+            self.sequences = sequences
+            self.isOutput = isOutput
+        }
+
+        init(token: Token, position: Int, sequence: SequenceLease, isOutput: Bool) {
+            self.init(token: token, position: position, sequences: [sequence], isOutput: isOutput)
+        }
+    }
+
+    /// What a decoded token leads to; valid while it is handed out.
+    struct Output {
+        let logits: LogitRow
+        /// The final hidden state; nil when it was not asked for.
+        let state: UnsafeBufferPointer<Float>?
     }
 
     private struct WeakPolicy {
@@ -72,6 +96,11 @@ public final class LlamaContext {
             min(1024, max(1, configuration.threads ?? ProcessInfo.processInfo.activeProcessorCount)))
         parameters.n_threads_batch = parameters.n_threads
         parameters.kv_unified = true  // otherwise a partial fork ends the process
+        if configuration.isPrecise {
+            parameters.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_DISABLED
+            parameters.type_k = GGML_TYPE_F32
+            parameters.type_v = GGML_TYPE_F32
+        }
         parameters.swa_full = true  // forks need every position of a sliding window
         parameters.no_perf = true
         parameters.abort_callback = { data in
@@ -84,7 +113,9 @@ public final class LlamaContext {
             throw LlamaError.contextRefused(
                 cells: configuration.cells, reason: LlamaLibrary.firstComplaint(otherwise: "no reason was given"))
         }
-        handle = ContextHandle(pointer, batchSize: batchSize, model: model.handle, abortSwitch: abortSwitch)
+        handle = ContextHandle(
+            pointer, batchSize: batchSize, sequences: configuration.sequences, model: model.handle,
+            abortSwitch: abortSwitch)
         if let adapter {
             var adapters: [OpaquePointer?] = [adapter.pointer]
             var scales: [Float] = [1]
@@ -105,6 +136,13 @@ public final class LlamaContext {
     public var leasedSequences: Int {
         reclaim()
         return pool.leasedCount
+    }
+
+    /// Free sequences and cells; what policies keep only to save work is given up when they are fewer than needed.
+    func room(sequences: Int, cells needed: Int) -> (sequences: Int, cells: Int) {
+        reclaim()
+        if pool.size - pool.leasedCount < sequences || cells - ownCells.reduce(0, +) < needed { evictBranches() }
+        return (pool.size - pool.leasedCount, cells - ownCells.reduce(0, +))
     }
 
     /// Cells in use right now.
@@ -174,30 +212,44 @@ public final class LlamaContext {
 
     // MARK: Decoding
 
-    /// Decodes `entries`, in several batches when they are many, and hands out the logits of those that want them.
+    /// Decodes `entries`, in several batches when they are many, and hands out what their outputs lead to.
     ///
     /// After an error the sequences may hold any part of the entries: trim them or let them go.
     ///
-    /// - Parameter receive: called with the index of an entry and its logits, which are valid during the call.
-    func decode(_ entries: [Entry], signal: AbortSignal, receive: (Int, LogitRow) throws -> Void) throws {
+    /// - Parameters:
+    ///   - wantsStates: whether outputs carry hidden states. llama.cpp then computes the logits of all tokens, too.
+    ///   - receive: called with the index of an entry and its output, which is valid during the call.
+    func decode(
+        _ entries: [Entry], wantsStates: Bool = false, signal: AbortSignal, receive: (Int, Output) throws -> Void
+    ) throws {
         reclaim()
         if ownCells.reduce(0, +) + entries.count > cells { evictBranches() }
         let needed = ownCells.reduce(0, +) + entries.count
         guard needed <= cells else { throw LlamaError.contextFull(needed: needed, cells: cells) }
-        for start in stride(from: 0, to: entries.count, by: batchSize) {
-            let part = start..<min(start + batchSize, entries.count)
-            try decodeBatch(entries[part], signal: signal)
-            for index in part where entries[index].wantsLogits {
+        llama_set_embeddings(handle.pointer, wantsStates)
+        // Logits of a whole batch must not take more than about 64 MB.
+        let size = wantsStates ? min(batchSize, max(32, (64 << 20) / (4 * model.vocabulary.size))) : batchSize
+        for start in stride(from: 0, to: entries.count, by: size) {
+            let part = start..<min(start + size, entries.count)
+            try decodeBatch(entries[part], outputsAll: wantsStates, signal: signal)
+            for index in part where entries[index].isOutput {
                 guard let logits = llama_get_logits_ith(handle.pointer, Int32(index - start)) else {
                     throw LlamaError.logitsNotNumeric
                 }
+                var state: UnsafeBufferPointer<Float>?
+                if wantsStates {
+                    guard let values = llama_get_embeddings_ith(handle.pointer, Int32(index - start)) else {
+                        throw LlamaError.noStates(model: model.path)
+                    }
+                    state = UnsafeBufferPointer(start: values, count: model.width)
+                }
                 let row = UnsafeBufferPointer(start: UnsafePointer(logits), count: model.vocabulary.size)
-                try receive(index, LogitRow(row))
+                try receive(index, Output(logits: LogitRow(row), state: state))
             }
         }
     }
 
-    private func decodeBatch(_ entries: ArraySlice<Entry>, signal: AbortSignal) throws {
+    private func decodeBatch(_ entries: ArraySlice<Entry>, outputsAll: Bool, signal: AbortSignal) throws {
         var batch = handle.batch
         for (row, entry) in entries.enumerated() {
             guard entry.token >= 0, entry.token < model.vocabulary.size else {
@@ -205,10 +257,10 @@ public final class LlamaContext {
             }
             batch.token[row] = entry.token
             batch.pos[row] = Int32(entry.position)
-            batch.n_seq_id[row] = 1
-            batch.seq_id[row]?[0] = entry.sequence.id
-            batch.logits[row] = entry.wantsLogits ? 1 : 0
-            ownCells[Int(entry.sequence.id)] += 1
+            batch.n_seq_id[row] = Int32(entry.sequences.count)
+            for (place, sequence) in entry.sequences.enumerated() { batch.seq_id[row]?[place] = sequence.id }
+            batch.logits[row] = entry.isOutput || outputsAll ? 1 : 0
+            ownCells[Int(entry.sequences[0].id)] += 1
         }
         batch.n_tokens = Int32(entries.count)
         LlamaLibrary.forgetLog()
@@ -226,7 +278,7 @@ public final class LlamaContext {
 }
 
 /// Frees a context and its batch with their last user.
-private final class ContextHandle: Sendable {
+final class ContextHandle: Sendable {
     // Used on the inference actor only; freed when nobody can.
     nonisolated(unsafe) let pointer: OpaquePointer
     nonisolated(unsafe) let memory: llama_memory_t?
@@ -235,11 +287,13 @@ private final class ContextHandle: Sendable {
     private let model: ModelHandle
     private let abortSwitch: AbortSwitch
 
-    init(_ pointer: OpaquePointer, batchSize: Int, model: ModelHandle, abortSwitch: AbortSwitch) {
+    init(
+        _ pointer: OpaquePointer, batchSize: Int, sequences: Int, model: ModelHandle, abortSwitch: AbortSwitch
+    ) {
         self.pointer = pointer
         self.model = model
         memory = llama_get_memory(pointer)
-        batch = llama_batch_init(Int32(batchSize), 0, 1)
+        batch = llama_batch_init(Int32(batchSize), 0, Int32(sequences))
         self.abortSwitch = abortSwitch
     }
 
@@ -256,13 +310,13 @@ extension LlamaContext {
     public func logLoss(of tokens: [Token]) throws -> Double {
         let sequence = try lease()
         let entries = tokens.indices.map { index in
-            Entry(token: tokens[index], position: index, sequence: sequence, wantsLogits: index + 1 < tokens.count)
+            Entry(token: tokens[index], position: index, sequence: sequence, isOutput: index + 1 < tokens.count)
         }
         var loss = 0.0
-        try decode(entries, signal: AbortSignal()) { index, row in
-            let normaliser = row.logSumExp
-            guard normaliser.isFinite else { throw LlamaError.logitsNotNumeric }
-            loss += normaliser - Double(row.logits[Int(tokens[index + 1])])
+        try decode(entries, signal: AbortSignal()) { index, output in
+            let logProbability = output.logits.logProbability(of: tokens[index + 1])
+            guard logProbability.isFinite else { throw LlamaError.logitsNotNumeric }
+            loss -= logProbability
         }
         return loss
     }

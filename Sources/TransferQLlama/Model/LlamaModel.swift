@@ -15,6 +15,14 @@ public final class LlamaModel {
     public nonisolated let trainedContextLength: Int
     let handle: ModelHandle
 
+    /// What a file is loaded for.
+    public enum Purpose: String, Sendable {
+        /// To write, and to be read as it writes.
+        case generation
+        /// To score whole texts; encoders will do.
+        case classification
+    }
+
     /// Loads a file.
     ///
     /// llama.cpp can end the whole process on a file that is damaged with intent or bad luck. Where that matters,
@@ -22,7 +30,7 @@ public final class LlamaModel {
     ///
     /// - Throws: ``LlamaError`` when there is no such file, or it holds no model that generates text;
     ///   `CancellationError` when the task is cancelled meanwhile.
-    public init(path: String) throws {
+    public init(path: String, purpose: Purpose = .generation) throws {
         _ = LlamaLibrary.start
         try GGUFFile.check(path)
         LlamaLibrary.forgetLog()
@@ -37,11 +45,14 @@ public final class LlamaModel {
         let handle = ModelHandle(pointer)
         self.handle = handle
         self.path = path
-        guard let vocabulary = llama_model_get_vocab(pointer), llama_vocab_n_tokens(vocabulary) > 0,
-            llama_model_has_decoder(pointer), !llama_model_has_encoder(pointer)
-        else { throw LlamaError.notLanguageModel(path: path, kind: "it has an encoder or no vocabulary") }
         let architecture = Self.metadata("general.architecture", of: pointer)
-        guard !Self.encoders.contains(where: architecture.contains) else {
+        isClassifier =
+            Self.metadata("\(architecture).pooling_type", of: pointer) == "\(LLAMA_POOLING_TYPE_RANK.rawValue)"
+        guard purpose == .generation || isClassifier else { throw LlamaError.notClassifier(path: path) }
+        guard let vocabulary = llama_model_get_vocab(pointer), llama_vocab_n_tokens(vocabulary) > 0,
+            purpose == .classification || (llama_model_has_decoder(pointer) && !llama_model_has_encoder(pointer))
+        else { throw LlamaError.notLanguageModel(path: path, kind: "it has an encoder or no vocabulary") }
+        guard purpose == .classification || !Self.encoders.contains(where: architecture.contains) else {
             throw LlamaError.notLanguageModel(path: path, kind: "its architecture is \(architecture)")
         }
         guard !llama_model_is_diffusion(pointer) else {
@@ -53,6 +64,9 @@ public final class LlamaModel {
         }
         self.vocabulary = LlamaVocabulary(vocabulary)
         trainedContextLength = Int(llama_model_n_ctx_train(pointer))
+        width = Int(llama_model_n_embd_out(pointer))
+        let ends = [llama_vocab_eot(vocabulary), llama_vocab_eos(vocabulary)]
+        endToken = ends.first { $0 >= 0 }
     }
 
     /// What llama.cpp calls the model, e.g. `llama 256M Q8_0`.
@@ -74,6 +88,13 @@ public final class LlamaModel {
         return String(decoding: buffer.prefix(Int(max(0, length))).map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
+    /// Whether the file scores texts itself (rank pooling).
+    public nonisolated let isClassifier: Bool
+    /// What ends an answer; nil when the vocabulary has no such token.
+    public nonisolated let endToken: Token?
+    /// Width of the final hidden states.
+    public nonisolated let width: Int
+
     /// Number of weights.
     public var parameterCount: Int { Int(llama_model_n_params(handle.pointer)) }
 
@@ -86,10 +107,11 @@ public final class LlamaModel {
     ///
     /// Text of messages is never read as special tokens, whatever it contains.
     ///
+    /// - Parameter isOpen: whether an assistant's answer is to follow; false closes the last turn.
     /// - Throws: ``LlamaError/emptyPrompt``, ``LlamaError/noChatTemplate(model:)`` or
     ///   ``LlamaError/unknownChatTemplate(model:)``.
-    public func prompt(for messages: [Message]) throws -> [Token] {
-        try PromptEncoder(model: self).encode(messages)
+    public func prompt(for messages: [Message], isOpen: Bool = true) throws -> [Token] {
+        try PromptEncoder(model: self).encode(messages, isOpen: isOpen)
     }
 
     /// The tokens of a plain text to be continued, without a template.

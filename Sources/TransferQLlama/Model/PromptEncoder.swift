@@ -12,7 +12,8 @@ struct PromptEncoder {
 
     private var vocabulary: OpaquePointer? { llama_model_get_vocab(model.handle.pointer) }
 
-    func encode(_ messages: [Message]) throws -> [Token] {
+    /// - Parameter isOpen: whether an assistant's answer is to follow.
+    func encode(_ messages: [Message], isOpen: Bool = true) throws -> [Token] {
         guard messages.contains(where: { !$0.content.allSatisfy(\.isWhitespace) }) else {
             throw LlamaError.emptyPrompt
         }
@@ -22,7 +23,7 @@ struct PromptEncoder {
         }
         guard let template = model.chatTemplate else { throw LlamaError.noChatTemplate(model: model.path) }
         var runs: [Run] = []
-        var rest = Substring(try layOut(messages.map(\.role), template: template))
+        var rest = Substring(try layOut(messages.map(\.role), template: template, isOpen: isOpen))
         for (index, message) in messages.enumerated() {
             // Templates that trim messages take the spaces of the placeholder away, too.
             let kept = " " + Self.placeholder(index) + " "
@@ -44,6 +45,31 @@ struct PromptEncoder {
         return try tokens(of: [.text(text)])
     }
 
+    /// What a classifier reads of a completion: its template for rerankers if it has one, its chat template, or
+    /// "[CLS] conversation [SEP] response [SEP]".
+    func encode(_ completion: Completion) throws -> [Token] {
+        let asked = completion.conversation.map(\.content).joined(separator: "\n")
+        if let template = llama_model_chat_template(model.handle.pointer, "rerank").map({ String(cString: $0) }) {
+            var runs: [Run] = []
+            var rest = template[...]
+            while let hole = rest.firstMatch(of: /\{(query|document)\}/) {
+                append(template: rest[..<hole.range.lowerBound], to: &runs)
+                append(text: hole.1 == "query" ? asked : completion.text, to: &runs)
+                rest = rest[hole.range.upperBound...]
+            }
+            append(template: rest, to: &runs)
+            return try tokens(of: runs)
+        }
+        if model.chatTemplate != nil {
+            return try encode(
+                completion.conversation + [Message(role: "assistant", content: completion.text)], isOpen: false)
+        }
+        let (start, separator) = (llama_vocab_bos(vocabulary), llama_vocab_sep(vocabulary))
+        let texts = (completion.conversation.isEmpty ? [] : [asked]) + [completion.text]
+        return (start >= 0 ? [start] : [])
+            + texts.flatMap { plainTokens(of: $0) + (separator >= 0 ? [separator] : []) }
+    }
+
     private enum Run {
         case marker(Token)
         case text(String)
@@ -51,16 +77,16 @@ struct PromptEncoder {
 
     private static func placeholder(_ index: Int) -> String { "\u{E000}\(index)\u{E001}" }
 
-    /// The template with a placeholder for each message, up to where the assistant's answer begins.
-    private func layOut(_ roles: [String], template: String) throws -> String {
+    /// The template with a placeholder for each message, up to where the assistant's answer begins if it is open.
+    private func layOut(_ roles: [String], template: String, isOpen: Bool) throws -> String {
         let strings = roles.enumerated().flatMap { [strdup($1), strdup(" " + Self.placeholder($0) + " ")] }
         defer { for string in strings { free(string) } }
         let chat = roles.indices.map { llama_chat_message(role: strings[2 * $0], content: strings[2 * $0 + 1]) }
         var buffer = [CChar](repeating: 0, count: 4096 + 256 * roles.count)
-        var length = llama_chat_apply_template(template, chat, chat.count, true, &buffer, Int32(buffer.count))
+        var length = llama_chat_apply_template(template, chat, chat.count, isOpen, &buffer, Int32(buffer.count))
         if Int(length) > buffer.count {
             buffer = [CChar](repeating: 0, count: Int(length))
-            length = llama_chat_apply_template(template, chat, chat.count, true, &buffer, length)
+            length = llama_chat_apply_template(template, chat, chat.count, isOpen, &buffer, length)
         }
         guard length > 0 else { throw LlamaError.unknownChatTemplate(model: model.path) }
         return String(decoding: buffer.prefix(Int(length)).map { UInt8(bitPattern: $0) }, as: UTF8.self)
@@ -114,7 +140,7 @@ struct PromptEncoder {
     ///
     /// Some vocabularies list their markers as "user defined", which llama.cpp finds in plain text as well. Cutting the
     /// text inside such a marker leaves it as the letters it is written in.
-    private func plainTokens(of text: String) -> [Token] {
+    func plainTokens(of text: String) -> [Token] {
         let tokens = tokenized(text)
         let spelled = model.vocabulary.markers.filter { tokens.contains($0.value) }
         guard !spelled.isEmpty else { return tokens }

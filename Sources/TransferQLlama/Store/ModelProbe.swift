@@ -1,5 +1,7 @@
 import Crypto
 public import Foundation
+import TransferQ
+import TransferQRewards
 
 /// Tries a model file in a process of its own before this one touches it.
 ///
@@ -7,7 +9,7 @@ public import Foundation
 /// loads the file, decodes two tokens, and says what is wrong; if it dies, that is the answer. A file that passed is
 /// remembered by path, size and time of change, so it is tried once.
 public struct ModelProbe: Sendable {
-    /// A program that takes `model [adapter]` behind `arguments`, exits with 0 when they load, and otherwise prints
+    /// A program that takes `--purpose PURPOSE model [adapter]` behind `arguments`, exits with 0 when they load, and otherwise prints
     /// one sentence to its standard error.
     let executable: URL
     let arguments: [String]
@@ -20,14 +22,18 @@ public struct ModelProbe: Sendable {
     }
 
     /// - Throws: ``LlamaError`` or ``ProbeFailure`` when the files cannot be used; `CancellationError`.
-    public func check(model: String, adapter: String? = nil) async throws {
+    public func check(
+        model: String, adapter: String? = nil, purpose: LlamaModel.Purpose = .generation
+    ) async throws {
         try GGUFFile.check(model)
         if let adapter { try GGUFFile.check(adapter) }
         let files = [model] + (adapter.map { [$0] } ?? [])
-        let stamp = stamps.appending(path: try key(files))
+        let stamp = stamps.appending(path: try key(files, purpose))
         if FileManager.default.fileExists(atPath: stamp.path) { return }
 
-        let outcome = try await ChildProgram(executable: executable, arguments: arguments + files).run()
+        let outcome = try await ChildProgram(
+            executable: executable, arguments: arguments + ["--purpose", purpose.rawValue] + files
+        ).run()
         if outcome.status == 0, !outcome.wasSignalled {
             // Without the stamp the file is only tried again next time.
             try? FileManager.default.createDirectory(at: stamps, withIntermediateDirectories: true)
@@ -41,7 +47,7 @@ public struct ModelProbe: Sendable {
         throw ProbeFailure(sentence: String(sentence))
     }
 
-    private func key(_ files: [String]) throws -> String {
+    private func key(_ files: [String], _ purpose: LlamaModel.Purpose) throws -> String {
         var hash = SHA256()
         for file in files {
             let path = URL(filePath: file).resolvingSymlinksInPath().path
@@ -54,6 +60,7 @@ public struct ModelProbe: Sendable {
             let inode = (attributes[.systemFileNumber] as? NSNumber)?.intValue ?? 0
             hash.update(data: Data("\(path)|\(size)|\(changed)|\(inode)|\(LlamaLibrary.version)\n".utf8))
         }
+        hash.update(data: Data(purpose.rawValue.utf8))
         return hash.finalize().map { String(format: "%02x", $0) }.joined()
     }
 }
@@ -68,8 +75,12 @@ extension LlamaModel {
     /// What a probe's child does: loads the model, and the adapter, and decodes two tokens.
     ///
     /// - Throws: ``LlamaError`` when that fails.
-    public static func verify(path: String, adapter: String?) async throws {
-        let model = try LlamaModel(path: path)
+    public static func verify(path: String, adapter: String?, purpose: Purpose = .generation) async throws {
+        let model = try LlamaModel(path: path, purpose: purpose)
+        guard purpose == .generation else {
+            _ = try LlamaClassifier(model: model).scores(of: [Completion(conversation: [], text: "a b")])
+            return
+        }
         let loaded = try adapter.map { try LlamaAdapter(path: $0, model: model) }
         let context = try LlamaContext(
             model: model, adapter: loaded, configuration: .init(cells: 256, sequences: 1))

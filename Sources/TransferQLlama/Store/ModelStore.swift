@@ -63,6 +63,7 @@ public struct ModelStore: Sendable {
 public enum StoreError: Error, Equatable, Sendable {
     case unknownModel(name: String, known: [String])
     case notPulled(name: String)
+    case unknownFormat(name: String, known: [String])
     case badAddress(String)
     case refusedByServer(address: String, status: Int)
     case interrupted(address: String, received: Int, reason: String)
@@ -79,6 +80,8 @@ extension StoreError: CustomStringConvertible {
             "there is no model '\(name)'; give a GGUF file, or one of \(known.joined(separator: ", "))"
         case .notPulled(let name):
             "the model \(name) is not on this machine; get it with: transferq models pull \(name)"
+        case .unknownFormat(let name, let known):
+            "there is no weight format '\(name)'; choose one of \(known.joined(separator: ", "))"
         case .badAddress(let address):
             "'\(address)' is no place to get a model from; give a known name, a GGUF file, an https address "
                 + "or hf:OWNER/REPO/FILE.gguf"

@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import TransferQ
 import TransferQLlama
+import TransferQRewards
 
 struct CompareCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -11,10 +12,16 @@ struct CompareCommand: AsyncParsableCommand {
             Parameters go to the methods that know them. The prompts are read before the clocks start.
 
               transferq compare "How do I make tea?" --methods sample,transfer-q --reward length:30
+
+            With --prompts, the methods answer all prompts of a file, and a table compares them with the first one:
+
+              transferq compare --prompts eval.jsonl.gz --limit 40 --methods greedy,args,transfer-q \\
+                --reward z:head:Rewards/harmless.json --output run.jsonl
             """)
 
     @OptionGroup(title: "Models") var models: ModelOptions
     @OptionGroup(title: "Prompt") var prompt: PromptOptions
+    @OptionGroup(title: "Prompt set") var set: PromptSetOptions
     @OptionGroup(title: "Answer") var answer: AnswerOptions
 
     @Option(help: "The methods, split by commas.")
@@ -36,8 +43,11 @@ struct CompareCommand: AsyncParsableCommand {
         let names = methods.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }
         guard !names.isEmpty else { throw UsageError("name at least one method, as in --methods sample,transfer-q") }
         let configured = try DecodingMethods.make(names, sharing: parameters.values)
+        if let file = set.prompts { return try await compare(configured, on: file) }
         let (summaries, session) = try await Interruption.cancellable {
-            let session = try await Session.open(models: models, prompt: prompt, answer: answer, methods: configured)
+            let session = try await Session.open(
+                models: models, conversation: try prompt.conversation(), raw: prompt.raw, answer: answer,
+                rewards: try await Rewards(answer, models: models), methods: configured)
             try answer.check(methods: configured)
             // The methods share the prompt, so none is charged for it.
             try await session.readPrompts()
@@ -68,6 +78,70 @@ struct CompareCommand: AsyncParsableCommand {
             Console.print(try JSON.pretty(reports))
         }
         if summaries.last?.finishReason == .cancelled { throw CancellationError() }
+        if summaries.contains(where: { $0.finishReason == .failed }) { throw ExitCode.failure }
+    }
+
+    /// All methods on all prompts of a file, prompt by prompt.
+    private func compare(_ methods: [ConfiguredMethod], on file: String) async throws {
+        guard prompt.prompt == nil, prompt.file == nil, prompt.messages == nil, !prompt.raw, format != .html,
+            !showCandidates
+        else { throw UsageError("--prompts goes without another prompt, --raw, --show-candidates and --format html") }
+        guard Set(methods.map(\.name)).count == methods.count else {
+            throw UsageError("name each method once")
+        }
+        guard !answer.reward.isEmpty else { throw TransferQError.missingReward(method: "compare --prompts") }
+        try answer.check(methods: methods)
+        let system = prompt.system.map { [Message(role: "system", content: $0)] } ?? []
+        let conversations = try RewardData.prompts(file).prefix(set.limit ?? Int.max).map { system + $0 }
+        let settings = try JSON.line(Settings(models, answer, methods))
+        let found = try PromptResultFile(path: set.output, settings: settings)
+        if !found.results.isEmpty { Console.say("\(found.results.count) answers are there already") }
+        let progress = Progress(
+            "answers", of: methods.count * conversations.count, known: found.results.count)
+        try await Interruption.cancellable {
+            var results = found
+            let rewards = try await Rewards(answer, models: models)
+            for (index, conversation) in conversations.enumerated() {
+                let missing = methods.filter { !results.contains(prompt: index, method: $0.name) }
+                if missing.isEmpty { continue }
+                let session = try await Session.open(
+                    models: models, conversation: conversation, answer: answer, rewards: rewards, methods: missing)
+                try await session.readPrompts()
+                for method in missing {
+                    let summary = try await session.run(method, warns: index == 0) { _ in }
+                    if summary.finishReason == .cancelled { throw CancellationError() }
+                    guard let reward = summary.reward else { throw ExitCode.failure }
+                    try results.append(
+                        PromptResult(
+                            prompt: index, method: method.name, settings: settings, response: summary.response,
+                            finishReason: summary.finishReason, reward: reward, kl: summary.kl, usage: summary.usage))
+                    progress.update(results.results.count)
+                }
+            }
+            let mine = results.results.filter { $0.prompt < conversations.count }
+            let table = PromptSetTable(mine, methods: methods.map(\.name))
+            Console.print(format == .json ? try JSON.pretty(table) : table.text)
+        }
+    }
+
+    /// What answers depend on besides their prompt.
+    private struct Settings: Encodable {
+        let models: [String?]
+        let rewards: [[String]]
+        let maxTokens: Int
+        let seed: UInt64
+        let methods: [String: [String: ParameterValue?]]
+
+        init(_ models: ModelOptions, _ answer: AnswerOptions, _ configured: [ConfiguredMethod]) {
+            self.models = [models.model, models.baseline, models.baselineSystem, models.baselineLora]
+            rewards = [answer.reward, answer.baselineReward]
+            maxTokens = answer.maxTokens
+            seed = answer.seed
+            methods = Dictionary(
+                uniqueKeysWithValues: configured.map { method in
+                    (method.name, Dictionary(uniqueKeysWithValues: method.parameters.map { ($0.name, $0.value) }))
+                })
+        }
     }
 
     private func table(_ summaries: [GenerationSummary], _ methods: [ConfiguredMethod]) -> String {

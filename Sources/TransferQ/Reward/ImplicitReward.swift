@@ -1,0 +1,99 @@
+/// A language model that can be bound to any conversation and cuts texts into its own tokens.
+public protocol ConversationReader: Sendable {
+    /// A policy for answers to `conversation`, with room for `texts`.
+    func policy(for conversation: [Message], texts: [[Token]]) async throws -> any Policy
+
+    /// The tokens of a response; an end token comes last when it is finished.
+    func tokens(of completion: Completion) async throws -> [Token]
+}
+
+/// r(x, y) = β·(log ρ_a(y|x) − log ρ_b(y|x)): what a was aligned with, if it was aligned from b with penalty β, up to a
+/// term of x alone (Rafailov et al., arXiv 2305.18290; theory.md section 4).
+///
+/// The two policies may have different weights, prompts and vocabularies. Per token, each log-probability is divided by
+/// the number of its own tokens.
+public struct ImplicitReward: RewardModel {
+    public let name: String
+    let aligned: any ConversationReader
+    let base: any ConversationReader
+    /// β > 0, in reward per nat.
+    let beta: Double
+    let isPerToken: Bool
+    private let known = (KnownPrefix(), KnownPrefix())
+
+    /// - Throws: ``TransferQError/invalidParameter(name:value:requirement:)`` for a β that is not above 0.
+    public init(
+        name: String, aligned: any ConversationReader, base: any ConversationReader, beta: Double = 1,
+        isPerToken: Bool = false
+    ) throws {
+        guard beta > 0, beta.isFinite else {
+            throw TransferQError.invalidParameter(
+                name: "beta", value: "\(beta)", requirement: "a finite number above 0")
+        }
+        self.name = name
+        self.aligned = aligned
+        self.base = base
+        self.beta = beta
+        self.isPerToken = isPerToken
+    }
+
+    public var range: ClosedRange<Double>? { nil }
+
+    public func rewards(for completions: [Completion]) async throws -> [Double] {
+        var rewards = [Double](repeating: 0, count: completions.count)
+        let byConversation = Dictionary(grouping: completions.indices) { completions[$0].conversation }
+        for indices in byConversation.values.sorted(by: { $0[0] < $1[0] }) {
+            let group = indices.map { completions[$0] }
+            let left = try await logProbabilities(of: group, by: aligned, known: known.0)
+            let right = try await logProbabilities(of: group, by: base, known: known.1)
+            for (place, index) in indices.enumerated() { rewards[index] = beta * (left[place] - right[place]) }
+        }
+        return rewards
+    }
+
+    /// log ρ(y|x) of completions of one conversation, per token if so asked.
+    private func logProbabilities(
+        of completions: [Completion], by reader: any ConversationReader, known: KnownPrefix
+    ) async throws -> [Double] {
+        var texts: [[Token]] = []
+        for completion in completions { texts.append(try await reader.tokens(of: completion)) }
+        let conversation = completions[0].conversation
+        let policy = try await reader.policy(for: conversation, texts: texts)
+        // An end token must not become a part of the response that the rest is read after.
+        let common = texts.dropFirst().reduce(max(0, texts[0].count - 1)) { length, text in
+            min(length, zip(texts[0], text).prefix { $0 == $1 }.count, max(0, text.count - 1))
+        }
+        let shared = Array(texts[0].prefix(common))
+        let start = await known.get(conversation, atMost: shared)
+        let gap = Continuation(prefix: [], tokens: Array(shared.dropFirst(start.tokens.count)))
+        var sum = start.logProbability
+        if !gap.tokens.isEmpty {
+            sum += try await policy.read([gap], after: start.tokens, wantsStates: false)[0].logProbability
+        }
+        await known.set(conversation, tokens: shared, logProbability: sum)
+        let rest = texts.map { Continuation(prefix: [], tokens: Array($0.dropFirst(common))) }
+        let readings = try await policy.read(rest, after: shared, wantsStates: false)
+        return zip(readings, texts).map { reading, text in
+            (sum + reading.logProbability) / (isPerToken ? Double(max(1, text.count)) : 1)
+        }
+    }
+}
+
+/// The log-probability of the beginning that the last texts had in common.
+private actor KnownPrefix {
+    private var conversation: [Message] = []
+    private var tokens: [Token] = []
+    private var logProbability = 0.0
+
+    /// What is known, when it is a beginning of `shared`; the empty one otherwise.
+    func get(_ conversation: [Message], atMost shared: [Token]) -> (tokens: [Token], logProbability: Double) {
+        guard conversation == self.conversation, shared.starts(with: tokens) else { return ([], 0) }
+        return (tokens, logProbability)
+    }
+
+    func set(_ conversation: [Message], tokens: [Token], logProbability: Double) {
+        self.conversation = conversation
+        self.tokens = tokens
+        self.logProbability = logProbability
+    }
+}

@@ -1,0 +1,170 @@
+import ArgumentParser
+import Foundation
+import TransferQ
+import TransferQRewards
+
+/// A file of prompts to compare methods on.
+struct PromptSetOptions: ParsableArguments {
+    @Option(help: "Compare on many prompts: JSON lines with a prompt, or data of prompts with answers.")
+    var prompts: String?
+
+    @Option(help: "Use the first so many prompts only.")
+    var limit: Int?
+
+    @Option(help: "Append every answer to this file as a JSON line; a run that was cut goes on where it was.")
+    var output: String?
+
+    func validate() throws {
+        if let limit, limit < 2 { throw ValidationError("--limit must be at least 2, not \(limit)") }
+        if prompts == nil, limit != nil || output != nil {
+            throw ValidationError("--limit and --output go with --prompts FILE")
+        }
+    }
+}
+
+/// One method's answer to one prompt of a set.
+struct PromptResult: Codable {
+    let prompt: Int
+    let method: String
+    /// All that the answer depends on; a run only goes on with results of its own settings.
+    let settings: String
+    let response: String
+    let finishReason: FinishReason
+    let reward: Double
+    let kl: Double?
+    let usage: Usage
+}
+
+/// Results as lines of a file, one appended when it is there.
+struct PromptResultFile {
+    let path: String?
+    private(set) var results: [PromptResult] = []
+
+    /// Reads what an earlier run left; a last line that was cut is taken off.
+    init(path: String?, settings: String) throws {
+        self.path = path
+        guard let path, let data = FileManager.default.contents(atPath: path) else { return }
+        var whole = 0
+        for line in data.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).dropLast() {
+            guard let result = try? JSONDecoder().decode(PromptResult.self, from: line) else {  // refused right below
+                throw UsageError("\(path) holds something else than results; choose another file for --output")
+            }
+            guard result.settings == settings else {
+                throw UsageError(
+                    "\(path) holds results of other settings; remove it, or choose another file for --output")
+            }
+            results.append(result)
+            whole += line.count + 1
+        }
+        guard whole < data.count else { return }
+        do { try data.prefix(whole).write(to: URL(filePath: path)) } catch {
+            throw RewardError.cannotWrite(path: path, reason: error.localizedDescription)
+        }
+    }
+
+    func contains(prompt: Int, method: String) -> Bool {
+        results.contains { $0.prompt == prompt && $0.method == method }
+    }
+
+    mutating func append(_ result: PromptResult) throws {
+        results.append(result)
+        guard let path else { return }
+        do {
+            if !FileManager.default.fileExists(atPath: path) { try Data().write(to: URL(filePath: path)) }
+            let file = try FileHandle(forUpdating: URL(filePath: path))
+            try file.seekToEnd()
+            try file.write(contentsOf: Data((JSON.line(result) + "\n").utf8))
+            try file.close()
+        } catch {
+            throw RewardError.cannotWrite(path: path, reason: error.localizedDescription)
+        }
+    }
+}
+
+/// What methods came to on a set of prompts, against the first of them.
+struct PromptSetTable: Encodable {
+    struct Row: Encodable {
+        let method: String
+        let prompts: Int
+        let meanReward: Interval
+        /// Mean paired difference to the first method.
+        let gain: Interval?
+        /// The gain in standard deviations of the first method's rewards.
+        let gainInSpreads: Double?
+        /// Share of prompts with a higher reward than the first method's; ties count half.
+        let winRate: Double?
+        let meanKL: Double?
+        let rolloutTokensPerToken: Double
+        let secondsPerToken: Double
+    }
+
+    /// A mean with its 95 % interval, by Student's t.
+    struct Interval: Encodable {
+        let mean: Double
+        let low: Double
+        let high: Double
+
+        init(_ values: [Double]) {
+            let count = Double(values.count)
+            let mean = values.reduce(0, +) / max(1, count)
+            let variance = values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / max(1, count - 1)
+            let half = Self.quantile(freedom: count - 1) * (variance / max(1, count)).squareRoot()
+            self.mean = mean
+            low = mean - half
+            high = mean + half
+        }
+
+        /// The 97.5 % quantile of Student's t, by its expansion around the normal's; within 1 % from 4 degrees on.
+        static func quantile(freedom: Double) -> Double {
+            let (z, n) = (1.959964, max(1, freedom))
+            let third = (pow(z, 3) + z) / 4
+            let fifth = (5 * pow(z, 5) + 16 * pow(z, 3) + 3 * z) / 96
+            let seventh = (3 * pow(z, 7) + 19 * pow(z, 5) + 17 * pow(z, 3) - 15 * z) / 384
+            return z + third / n + fifth / (n * n) + seventh / (n * n * n)
+        }
+
+        var text: String { String(format: "%.3f (%.3f to %.3f)", mean, low, high) }
+    }
+
+    let rows: [Row]
+
+    init(_ results: [PromptResult], methods: [String]) {
+        let first = results.filter { $0.method == methods[0] }.sorted { $0.prompt < $1.prompt }
+        let base = Dictionary(first.map { ($0.prompt, $0.reward) }, uniquingKeysWith: { left, _ in left })
+        let spread = (try? RewardCalibration(of: first.map(\.reward)))?.spread  // equal rewards have none
+        rows = methods.map { method in
+            let own = results.filter { $0.method == method }.sorted { $0.prompt < $1.prompt }
+            let pairs = own.compactMap { result in base[result.prompt].map { (result.reward, $0) } }
+            let isFirst = method == methods[0]
+            let gain = isFirst ? nil : Interval(pairs.map { $0.0 - $0.1 })
+            let wins = pairs.reduce(0.0) { $0 + ($1.0 > $1.1 ? 1 : $1.0 == $1.1 ? 0.5 : 0) }
+            let kl = own.compactMap(\.kl)
+            let tokens = Double(max(1, own.reduce(0) { $0 + $1.usage.completionTokens }))
+            return Row(
+                method: method, prompts: own.count, meanReward: Interval(own.map(\.reward)), gain: gain,
+                gainInSpreads: gain.flatMap { gain in spread.map { gain.mean / $0 } },
+                winRate: isFirst ? nil : wins / Double(max(1, pairs.count)),
+                meanKL: kl.count == own.count ? kl.reduce(0, +) / Double(max(1, kl.count)) : nil,
+                rolloutTokensPerToken: Double(own.reduce(0) { $0 + $1.usage.rolloutTokens }) / tokens,
+                secondsPerToken: own.reduce(0) { $0 + $1.usage.seconds } / tokens)
+        }
+    }
+
+    var text: String {
+        let head = [
+            "method", "prompts", "reward (95 %)", "gain (95 %)", "in SD", "wins", "KL (nats)", "rollout tokens/token",
+            "s/token",
+        ]
+        func number(_ value: Double?, _ format: String) -> String { value.map { String(format: format, $0) } ?? "–" }
+        return TextTable.text(
+            [head]
+                + rows.map { row in
+                    [
+                        row.method, "\(row.prompts)", row.meanReward.text, row.gain?.text ?? "–",
+                        number(row.gainInSpreads, "%.2f"), number(row.winRate.map { 100 * $0 }, "%.0f %%"),
+                        number(row.meanKL, "%.1f"), number(row.rolloutTokensPerToken, "%.0f"),
+                        number(row.secondsPerToken, "%.3f"),
+                    ]
+                })
+    }
+}

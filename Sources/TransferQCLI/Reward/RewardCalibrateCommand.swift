@@ -1,0 +1,95 @@
+import ArgumentParser
+import Foundation
+import TransferQ
+import TransferQLlama
+import TransferQRewards
+
+struct RewardCalibrateCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "calibrate",
+        abstract: "Measure a reward's mean and spread on a model's own answers.",
+        discussion: """
+            The model answers the prompts plainly, by sampling. Written z:REWARD, the reward is then in standard \
+            deviations of such answers, so that alpha means the same whatever the reward. With --write, a head file \
+            keeps the figures; otherwise they are printed as a modifier.
+
+              transferq reward calibrate prompts.jsonl --reward length:40
+              transferq reward calibrate train.jsonl.gz --limit 100 --reward head:kind.json --write
+            """)
+
+    @Argument(help: "Prompts, JSON lines: {\"prompt\": …}, or any data of prompts with answers.")
+    var prompts: String
+
+    @OptionGroup var rewards: RewardOptions
+
+    @Option(help: "Use the first so many prompts only.")
+    var limit = 100
+
+    @Option(help: "Longest answer in tokens.")
+    var maxTokens = 48
+
+    @Option(help: "Seed of the answers.")
+    var seed: UInt64 = 0
+
+    @Flag(help: "Write the figures into the head file of the reward, which must be head:FILE.")
+    var write = false
+
+    func validate() throws {
+        guard limit >= 2, maxTokens >= 1 else {
+            throw ValidationError("--limit must be at least 2 and --max-tokens at least 1")
+        }
+        if write, rewards.reward.count != 1 || !rewards.reward[0].hasPrefix("head:") {
+            throw ValidationError("--write needs a single reward head:FILE")
+        }
+    }
+
+    func run() async throws {
+        let conversations = try RewardData.prompts(prompts).prefix(limit)
+        let scale = try await Interruption.cancellable {
+            let reward = try await calibrated()
+            let file = try await ModelFiles.path(rewards.model)
+            let policyModel = try await ModelFiles.load(file)
+            var values: [Double] = []
+            let progress = Progress("answers", of: conversations.count)
+            for (index, conversation) in conversations.enumerated() {
+                let prompt = try await policyModel.prompt(for: conversation)
+                let context = try await LlamaContext(
+                    model: policyModel,
+                    configuration: .init(cells: prompt.count + maxTokens + 1, sequences: 2, threads: rewards.threads))
+                let policy = try await LlamaPolicy(context: context, prompt: prompt)
+                let task = try DecodingTask(
+                    reference: policy, reward: reward, conversation: conversation, maximumLength: maxTokens,
+                    seed: seed &+ UInt64(index))
+                let method = try DecodingMethods.make(SampledDecoding.name).method
+                for try await event in try Generation(task: task, method: method) {
+                    if case .finished(let summary) = event, let value = summary.reward { values.append(value) }
+                }
+                progress.update(values.count)
+            }
+            return try RewardCalibration(of: values)
+        }
+        Console.draw(
+            String(format: "mean %.6g, spread %.6g on %d answers", scale.mean, scale.spread, scale.count))
+        guard write else {
+            let names = rewards.reward.map { String(format: "z:%.6g,%.6g:", scale.mean, scale.spread) + $0 }
+            return Console.print(names.count == 1 ? names[0] : String(format: "%.6g,%.6g", scale.mean, scale.spread))
+        }
+        let path = String(rewards.reward[0].dropFirst("head:".count))
+        var head = try LinearHead.read(path)
+        head.calibration = scale
+        try head.write(to: path)
+        Console.print("\(path): calibrated")
+    }
+
+    /// The reward; without its squashing when the head's own figures, which that depends on, are to be measured.
+    private func calibrated() async throws -> any RewardModel {
+        guard write else { return try await rewards.rewardModel() }
+        var head = try LinearHead.read(String(rewards.reward[0].dropFirst("head:".count)))
+        head.squash = nil
+        let file = try await ModelFiles.store.file(
+            of: head.backbone, head: rewards.reward[0], likely: [try await ModelFiles.path(rewards.model)])
+        let reader = await TextReader(
+            model: try await ModelFiles.load(file), template: head.template, threads: rewards.threads)
+        return try HeadReward(head, name: rewards.reward[0], reader: reader)
+    }
+}

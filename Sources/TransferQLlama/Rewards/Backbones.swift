@@ -1,0 +1,54 @@
+public import Foundation
+public import TransferQRewards
+
+extension ModelStore {
+    /// What a head must say of a model file to find it again.
+    ///
+    /// A known model's requantised file is named by the published one: its own bytes may differ between machines in
+    /// the last bit of a weight.
+    ///
+    /// - Throws: ``LlamaError/unreadable(path:)``.
+    public func backbone(of model: LlamaModel) throws -> LinearHead.Backbone {
+        let path = URL(filePath: model.path).standardizedFileURL.resolvingSymlinksInPath().path
+        for known in KnownModel.all {
+            for type in Quantization.allCases
+            where path == file(type.fileName(for: known.file)).resolvingSymlinksInPath().path {
+                return LinearHead.Backbone(
+                    model: known.name, sha256: known.sha256, type: type.rawValue, width: model.width)
+            }
+        }
+        return LinearHead.Backbone(
+            model: URL(filePath: path).lastPathComponent, sha256: try GGUFFile.sha256(path), type: nil,
+            width: model.width)
+    }
+
+    /// The file of a head's backbone, requantised if need be; `likely` files are looked at first.
+    ///
+    /// - Throws: ``LlamaError/noBackbone(head:model:sha256:)``, ``StoreError`` or ``LlamaError``.
+    @InferenceActor
+    public func file(of backbone: LinearHead.Backbone, head: String, likely: [String]) throws -> String {
+        if let text = backbone.type, let type = Quantization(rawValue: text),
+            let known = KnownModel.all.first(where: { $0.sha256 == backbone.sha256 })
+        {
+            return try requantized(known, as: type).path
+        }
+        let stored = try files().map(\.path).sorted { left, _ in left.hasSuffix(backbone.model) }
+        for path in likely + stored where FileManager.default.fileExists(atPath: path) {
+            if try GGUFFile.sha256(path) == backbone.sha256 { return path }
+        }
+        throw LlamaError.noBackbone(head: head, model: backbone.model, sha256: backbone.sha256)
+    }
+
+    /// A known model in another format, made on first use.
+    @InferenceActor
+    public func requantized(_ known: KnownModel, as type: Quantization) throws -> URL {
+        let target = file(type.fileName(for: known.file))
+        if FileManager.default.fileExists(atPath: target.path) { return target }
+        let published = file(known.file)
+        guard FileManager.default.fileExists(atPath: published.path) else {
+            throw StoreError.notPulled(name: known.name)
+        }
+        try type.requantize(published.path, to: target.path)
+        return target
+    }
+}

@@ -1,0 +1,57 @@
+public import TransferQ
+public import TransferQRewards
+
+/// `head:FILE`: a linear head on a model's hidden states.
+///
+/// A completion that comes with the states of the head's own backbone and prompt costs nothing; of others the reader
+/// encodes what it has not read before.
+public struct HeadReward: RewardModel {
+    public let name: String
+    public let head: LinearHead
+    private let reader: TextReader
+
+    /// - Parameters:
+    ///   - reader: on the head's backbone.
+    /// - Throws: ``LlamaError/wrongBackbone(head:model:reason:)`` when the widths differ.
+    public init(_ head: LinearHead, name: String, reader: TextReader) throws {
+        guard head.backbone.width == reader.model.width else {
+            throw LlamaError.wrongBackbone(
+                head: name, model: reader.model.path,
+                reason: "its states have \(reader.model.width) numbers and the head needs \(head.backbone.width)")
+        }
+        self.head = head
+        self.name = name
+        self.reader = reader
+    }
+
+    public var range: ClosedRange<Double>? { head.range }
+
+    public var calibration: RewardCalibration? { head.calibration }
+
+    public func stateSource(for conversation: [Message]) async throws -> StateSource? {
+        head.pooling == .end ? nil : try await reader.source(for: conversation)
+    }
+
+    public func rewards(for completions: [Completion]) async throws -> [Double] {
+        var rewards = [Double](repeating: 0, count: completions.count)
+        let byConversation = Dictionary(grouping: completions.indices) { completions[$0].conversation }
+        // In the order of their first completion, so that equal calls do equal work.
+        for indices in byConversation.values.sorted(by: { $0[0] < $1[0] }) {
+            let states = try await states(of: indices.map { completions[$0] })
+            for (index, state) in zip(indices, states) { rewards[index] = head.reward(of: state) }
+        }
+        return rewards
+    }
+
+    /// The states of completions of one conversation.
+    private func states(of completions: [Completion]) async throws -> [PooledState] {
+        if head.pooling == .end { return try await reader.endStates(of: completions) }
+        let source = try await reader.source(for: completions[0].conversation)
+        let unread = completions.indices.filter { completions[$0].state?.source != source }
+        let read = try await reader.states(
+            of: unread.map { completions[$0].text }, after: completions[0].conversation)
+        var states = completions.map(\.state)
+        for (index, state) in zip(unread, read) { states[index] = state }
+        return states.compactMap { $0 }
+    }
+}

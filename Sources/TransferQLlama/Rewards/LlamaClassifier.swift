@@ -1,0 +1,137 @@
+import CLlama
+import Foundation
+public import TransferQ
+
+/// A GGUF model that scores whole texts itself: a classifier or reranker, by llama.cpp's rank pooling.
+///
+/// Most such models look at a text in both directions, so nothing of an earlier text can be kept: every text is read
+/// whole, many in a batch.
+@InferenceActor
+public final class LlamaClassifier {
+    public nonisolated let model: LlamaModel
+    /// Numbers that the model gives for a text, with their names where the file has them.
+    public nonisolated let labels: [String]
+    private let handle: ContextHandle
+    private let abortSwitch = AbortSwitch()
+    private let batchSize: Int
+    private static let sequences = 64
+
+    /// - Throws: ``LlamaError/notClassifier(path:)``, or ``LlamaError/contextRefused(cells:reason:)``.
+    public init(model: LlamaModel, threads: Int? = nil) throws {
+        guard model.isClassifier else { throw LlamaError.notClassifier(path: model.path) }
+        let count = Int(llama_model_n_cls_out(model.handle.pointer))
+        labels = (0..<count).map { index in
+            llama_model_cls_label(model.handle.pointer, UInt32(index)).map { String(cString: $0) } ?? "\(index)"
+        }
+        batchSize = min(2048, max(64, model.trainedContextLength))
+        var parameters = llama_context_default_params()
+        parameters.n_ctx = UInt32(batchSize)
+        parameters.n_batch = UInt32(batchSize)
+        // Attention in both directions needs a text in one piece.
+        parameters.n_ubatch = UInt32(batchSize)
+        parameters.n_seq_max = UInt32(Self.sequences)
+        parameters.n_threads = Int32(
+            min(1024, max(1, threads ?? ProcessInfo.processInfo.activeProcessorCount)))
+        parameters.n_threads_batch = parameters.n_threads
+        parameters.kv_unified = true
+        parameters.embeddings = true
+        parameters.pooling_type = LLAMA_POOLING_TYPE_RANK
+        parameters.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_DISABLED
+        parameters.type_k = GGML_TYPE_F32
+        parameters.type_v = GGML_TYPE_F32
+        parameters.no_perf = true
+        parameters.abort_callback = { data in
+            guard let data else { return false }
+            return Unmanaged<AbortSwitch>.fromOpaque(data).takeUnretainedValue().isRaised
+        }
+        parameters.abort_callback_data = Unmanaged.passUnretained(abortSwitch).toOpaque()
+        LlamaLibrary.forgetLog()
+        guard let pointer = llama_init_from_model(model.handle.pointer, parameters) else {
+            throw LlamaError.contextRefused(
+                cells: batchSize, reason: LlamaLibrary.firstComplaint(otherwise: "no reason was given"))
+        }
+        handle = ContextHandle(
+            pointer, batchSize: batchSize, sequences: Self.sequences, model: model.handle, abortSwitch: abortSwitch)
+        self.model = model
+    }
+
+    /// `labels.count` numbers for each completion, in order.
+    ///
+    /// - Throws: ``LlamaError/promptTooLong(tokens:limit:)``, ``LlamaError/decodeFailed(code:reason:)``.
+    public func scores(of completions: [Completion]) throws -> [[Float]] {
+        let texts = try completions.map { try PromptEncoder(model: model).encode($0) }
+        if let long = texts.first(where: { $0.count > batchSize }) {
+            throw LlamaError.promptTooLong(tokens: long.count, limit: batchSize)
+        }
+        var scores: [[Float]] = []
+        while scores.count < texts.count {
+            var tokens = 0
+            let wave = texts[scores.count...].prefix(Self.sequences).prefix { text in
+                tokens += text.count
+                return tokens <= batchSize
+            }
+            scores += try score(Array(wave))
+        }
+        return scores
+    }
+
+    private func score(_ texts: [[Token]]) throws -> [[Float]] {
+        try Task.checkCancellation()
+        var batch = handle.batch
+        var row = 0
+        for (sequence, text) in texts.enumerated() {
+            for (position, token) in text.enumerated() {
+                batch.token[row] = token
+                batch.pos[row] = Int32(position)
+                batch.n_seq_id[row] = 1
+                batch.seq_id[row]?[0] = llama_seq_id(sequence)
+                batch.logits[row] = 1
+                row += 1
+            }
+        }
+        batch.n_tokens = Int32(row)
+        LlamaLibrary.forgetLog()
+        let code = llama_decode(handle.pointer, batch)
+        guard code == 0 else {
+            throw LlamaError.decodeFailed(code: code, reason: LlamaLibrary.firstComplaint(otherwise: ""))
+        }
+        if let memory = handle.memory { llama_memory_clear(memory, false) }
+        return try texts.indices.map { sequence in
+            guard let values = llama_get_embeddings_seq(handle.pointer, llama_seq_id(sequence)) else {
+                throw LlamaError.notClassifier(path: model.path)
+            }
+            return Array(UnsafeBufferPointer(start: values, count: labels.count))
+        }
+    }
+}
+
+/// `gguf:FILE` of a classifier: one of the numbers that it gives.
+public struct ClassifierReward: RewardModel {
+    public let name: String
+    private let classifier: LlamaClassifier
+    private let place: Int
+
+    /// - Parameter label: which number to take, by name or place; may be nil when there is only one.
+    /// - Throws: ``TransferQError/rewardSpecification(specification:reason:)`` when it cannot be told.
+    public init(name: String, classifier: LlamaClassifier, label: String?) throws {
+        let labels = classifier.labels
+        let choice = label ?? (labels.count == 1 ? labels[0] : nil)
+        guard let choice,
+            let place = labels.firstIndex(of: choice) ?? Int(choice).flatMap({ labels.indices.contains($0) ? $0 : nil })
+        else {
+            throw TransferQError.rewardSpecification(
+                specification: name,
+                reason: "the model tells \(labels.joined(separator: ", ")) apart; say which one is good with #LABEL "
+                    + "behind the file")
+        }
+        self.name = name
+        self.classifier = classifier
+        self.place = place
+    }
+
+    public var range: ClosedRange<Double>? { nil }
+
+    public func rewards(for completions: [Completion]) async throws -> [Double] {
+        try await classifier.scores(of: completions).map { Double($0[place]) }
+    }
+}

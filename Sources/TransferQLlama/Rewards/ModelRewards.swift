@@ -1,0 +1,173 @@
+public import Foundation
+public import TransferQ
+import TransferQRewards
+
+/// All kinds of rewards, those included that need a model or another process.
+@InferenceActor
+public final class ModelRewards {
+    private let shelf: ModelShelf
+    private let threads: Int?
+    private let timeout: Double
+    private let likely: [String]
+    private let heads: URL?
+    private var readers: [String: TextReader] = [:]
+
+    /// - Parameters:
+    ///   - timeout: seconds that a program or server may take for a batch.
+    ///   - likely: model files in use, which a head's backbone is looked for among first.
+    ///   - heads: a folder of head files that are known by their names.
+    public nonisolated init(
+        shelf: ModelShelf, threads: Int? = nil, timeout: Double = 60, likely: [String] = [], heads: URL? = nil
+    ) {
+        self.shelf = shelf
+        self.threads = threads
+        self.timeout = timeout
+        self.likely = likely
+        self.heads = heads
+    }
+
+    /// `head`, `gguf`, `implicit`, `judge`, `command`, `http` and `https` besides the rules.
+    public nonisolated var catalogue: RewardCatalogue {
+        let timeout = timeout
+        func server(_ scheme: String) -> RewardKind {
+            RewardKind(name: scheme, argument: "//HOST/PATH", summary: "a server's answer to a POST") {
+                try HTTPReward(address: "\(scheme):\($0)", timeout: timeout)
+            }
+        }
+        return RewardCatalogue.rules.adding([
+            RewardKind(
+                name: "head", argument: "FILE", summary: "a linear head, made by transferq reward fit or convert"
+            ) {
+                try await self.head($0)
+            },
+            RewardKind(name: "gguf", argument: "FILE[#LABEL]", summary: "a classifier or reward model in GGUF") {
+                try await self.gguf($0)
+            },
+            RewardKind(
+                name: "implicit", argument: "CONFIG",
+                summary: "beta·(log ρ_a − log ρ_b); CONFIG is JSON or a file: {\"a\": {\"system\": …}, \"b\": {}}"
+            ) { try await self.implicit($0) },
+            RewardKind(
+                name: "judge", argument: "CONFIG",
+                summary: "log-odds of yes to a question: {\"question\": \"… {response} …\", \"model\": …}"
+            ) { try await self.judge($0) },
+            RewardKind(name: "command", argument: "COMMAND", summary: "a program that reads and writes JSON lines") {
+                try CommandReward(command: $0, timeout: timeout)
+            },
+            server("http"), server("https"),
+        ])
+    }
+
+    private func head(_ name: String) async throws -> any RewardModel {
+        var path = name
+        if !name.contains("/"), !FileManager.default.fileExists(atPath: name),
+            let known = heads?.appending(path: "\(name).json").path, FileManager.default.fileExists(atPath: known)
+        {
+            path = known
+        }
+        let head = try LinearHead.read(path)
+        // Where the head is, its backbone may be as well.
+        let neighbour = URL(filePath: path).deletingLastPathComponent().appending(path: head.backbone.model).path
+        let file = try shelf.store.file(of: head.backbone, head: path, likely: likely + [neighbour])
+        return try HeadReward(head, name: "head:\(name)", reader: try await reader(file, template: head.template))
+    }
+
+    private func gguf(_ argument: String) async throws -> any RewardModel {
+        let parts = argument.split(separator: "#", maxSplits: 1).map(String.init)
+        let file = try shelf.file(parts.first ?? "")
+        let headFile = file + ".head.json"
+        if FileManager.default.fileExists(atPath: headFile) {
+            let head = try LinearHead.read(headFile)
+            return try HeadReward(
+                head, name: "gguf:\(argument)", reader: try await reader(file, template: head.template))
+        }
+        let model = try await shelf.load(file, purpose: .classification)
+        return try ClassifierReward(
+            name: "gguf:\(argument)", classifier: try LlamaClassifier(model: model, threads: threads),
+            label: parts.count == 2 ? parts[1] : nil)
+    }
+
+    private struct Source: Decodable {
+        var model: String?
+        var adapter: String?
+        var system: String?
+    }
+
+    private struct Implicit: Decodable {
+        let a: Source
+        let b: Source
+        var beta: Double?
+        var perToken: Bool?
+    }
+
+    private func implicit(_ argument: String) async throws -> any RewardModel {
+        let name = "implicit:\(argument)"
+        let settings: Implicit = try Self.settings(
+            argument, of: name, keys: ["a", "b", "beta", "perToken"],
+            example: "{\"a\": {\"system\": \"You are kind.\"}, \"b\": {}, \"beta\": 0.1}")
+        return try ImplicitReward(
+            name: name, aligned: try await reader(settings.a), base: try await reader(settings.b),
+            beta: settings.beta ?? 1, isPerToken: settings.perToken ?? false)
+    }
+
+    private struct Judge: Decodable {
+        let question: String
+        var yes: String?
+        var no: String?
+        var model: String?
+        var adapter: String?
+        var system: String?
+    }
+
+    private func judge(_ argument: String) async throws -> any RewardModel {
+        let name = "judge:\(argument)"
+        let settings: Judge = try Self.settings(
+            argument, of: name, keys: ["question", "yes", "no", "model", "adapter", "system"],
+            example: "{\"question\": \"Is this kind? {response} Answer Yes or No.\"}")
+        let source = Source(model: settings.model, adapter: settings.adapter, system: settings.system)
+        return try await JudgeReward(
+            name: name, question: settings.question, yes: settings.yes ?? "Yes", no: settings.no ?? "No",
+            reader: try await reader(source))
+    }
+
+    /// JSON, or a file of it.
+    private static func settings<Settings: Decodable>(
+        _ argument: String, of reward: String, keys: Set<String>, example: String
+    ) throws -> Settings {
+        func refused(_ reason: String) -> TransferQError {
+            .rewardSpecification(specification: reward, reason: "\(reason), for example \(example)")
+        }
+        var data = Data(argument.utf8)
+        if !argument.hasPrefix("{") {
+            guard let contents = FileManager.default.contents(atPath: argument) else {
+                throw refused("\(argument) is no file that can be read; name one, or write JSON")
+            }
+            data = contents
+        }
+        let object = try? JSONSerialization.jsonObject(with: data) as? [String: Any]  // refused right below
+        guard let object else { throw refused("it is no JSON object; write one") }
+        if let stranger = object.keys.sorted().first(where: { !keys.contains($0) }) {
+            throw refused("it has the unknown key \"\(stranger)\"; write only \(keys.sorted().joined(separator: ", "))")
+        }
+        do { return try JSONDecoder().decode(Settings.self, from: data) } catch {
+            throw refused("a key is missing or has a value of the wrong kind; write them all")
+        }
+    }
+
+    /// Readers of one file with one template share their context.
+    private func reader(_ file: String, template: LinearHead.Template) async throws -> TextReader {
+        let key = "\(template.rawValue) \(file)"
+        if let reader = readers[key] { return reader }
+        let reader = TextReader(model: try await shelf.load(file), template: template, threads: threads)
+        readers[key] = reader
+        return reader
+    }
+
+    private func reader(_ source: Source) async throws -> TextReader {
+        let file = try source.model.map(shelf.file) ?? likely.first ?? shelf.file(KnownModel.demonstration.name)
+        let model = try await shelf.load(file)
+        var adapter: LlamaAdapter?
+        if let path = source.adapter { adapter = try await shelf.load(adapter: path, for: model) }
+        return TextReader(model: model, adapter: adapter, system: source.system, threads: threads)
+    }
+}

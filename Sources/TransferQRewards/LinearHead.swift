@@ -1,0 +1,174 @@
+import Foundation
+public import TransferQ
+
+/// A linear reward on a model's final hidden states, as one small JSON file.
+///
+/// raw = weights · state + bias. A head that was fitted on preferences gives log-odds: the difference of two answers'
+/// raw rewards is the log-odds that people prefer the one to the other (Bradley and Terry).
+public struct LinearHead: Codable, Sendable, Equatable {
+    /// Which states the weights apply to.
+    public enum Pooling: String, Codable, CaseIterable, Sendable {
+        /// At the response's last token.
+        case last
+        /// Mean over the response.
+        case mean
+        /// `last`, then `mean`.
+        case both
+        /// At the last token of the conversation with the response as a closed turn, where classifiers of sequences
+        /// look.
+        case end
+    }
+
+    /// How a conversation becomes the tokens before the response.
+    public enum Template: String, Codable, CaseIterable, Sendable {
+        /// The model's own chat template.
+        case chat
+        /// Plain text, "\n\nHuman: …\n\nAssistant:", for models without a template.
+        case dialogue
+    }
+
+    /// The model whose states the head reads.
+    public struct Backbone: Codable, Hashable, Sendable {
+        /// A known name, or the name of a file.
+        public var model: String
+        /// Of the file; of the published file, when `type` says that it was requantised.
+        public var sha256: String
+        /// The weight format that a published file was rewritten in; nil for the file as it is.
+        public var type: String?
+        public var width: Int
+
+        public init(model: String, sha256: String, type: String?, width: Int) {
+            self.model = model
+            self.sha256 = sha256
+            self.type = type
+            self.width = width
+        }
+    }
+
+    /// What a head was fitted on.
+    public struct Training: Codable, Hashable, Sendable {
+        public var data: String
+        public var sha256: String
+        /// Pairs, or labelled texts.
+        public var count: Int
+        /// λ of ½λ|w|² beside the mean loss, on standardised states.
+        public var regularization: Double
+
+        public init(data: String, sha256: String, count: Int, regularization: Double) {
+            self.data = data
+            self.sha256 = sha256
+            self.count = count
+            self.regularization = regularization
+        }
+    }
+
+    /// How often a head puts held-out pairs (or texts) in the right order (or class).
+    public struct Accuracy: Codable, Hashable, Sendable {
+        public var accuracy: Double
+        /// Wilson's interval at 95 %.
+        public var low: Double
+        public var high: Double
+        public var count: Int
+
+        public init(correct: Double, of count: Int) {
+            let (n, z) = (Double(max(1, count)), 1.96)
+            let share = correct / n
+            let centre = (share + z * z / (2 * n)) / (1 + z * z / n)
+            let half = z / (1 + z * z / n) * (share * (1 - share) / n + z * z / (4 * n * n)).squareRoot()
+            accuracy = share
+            low = centre - half
+            high = centre + half
+            self.count = count
+        }
+    }
+
+    public var format = "transferq-head-1"
+    public var backbone: Backbone
+    public var template: Template
+    public var pooling: Pooling
+    /// `backbone.width` of them, or twice as many for `both`; standardisation is folded in.
+    public var weights: [Float]
+    public var bias: Double
+    /// Limits the reward to this many spreads around the calibration's mean, smoothly; nil leaves it unbounded.
+    public var squash: Double?
+    /// Of the reward before squashing.
+    public var calibration: RewardCalibration?
+    public var training: Training?
+    public var heldOut: Accuracy?
+
+    public init(
+        backbone: Backbone, template: Template, pooling: Pooling, weights: [Float], bias: Double
+    ) {
+        self.backbone = backbone
+        self.template = template
+        self.pooling = pooling
+        self.weights = weights
+        self.bias = bias
+    }
+
+    /// Where squashed rewards lie.
+    public var range: ClosedRange<Double>? {
+        guard let squash, let calibration else { return nil }
+        return (calibration.mean - squash * calibration.spread)...(calibration.mean + squash * calibration.spread)
+    }
+
+    /// The reward of a state.
+    public func reward(of state: PooledState) -> Double {
+        let raw: Double
+        switch pooling {
+        case .last, .end: raw = bias + Self.dot(weights[...], state.last)
+        case .mean: raw = bias + Self.dot(weights[...], state.mean)
+        case .both:
+            let half = weights.count / 2
+            raw = bias + Self.dot(weights[..<half], state.last) + Self.dot(weights[half...], state.mean)
+        }
+        guard let squash, let calibration else { return raw }
+        return calibration.mean + squash * calibration.spread
+            * tanh((raw - calibration.mean) / (squash * calibration.spread))
+    }
+
+    private static func dot(_ weights: ArraySlice<Float>, _ state: [Float]) -> Double {
+        zip(weights, state).reduce(0) { $0 + Double($1.0) * Double($1.1) }
+    }
+
+    // MARK: Files
+
+    /// - Throws: ``RewardError/badHead(path:reason:)``.
+    public static func read(_ path: String) throws -> LinearHead {
+        guard let data = FileManager.default.contents(atPath: path) else {
+            throw RewardError.badHead(path: path, reason: "there is no such file, or it cannot be read")
+        }
+        let head: LinearHead
+        do { head = try JSONDecoder().decode(LinearHead.self, from: data) } catch {
+            throw RewardError.badHead(path: path, reason: "it is no head file; make one with transferq reward fit")
+        }
+        guard head.format == "transferq-head-1" else {
+            throw RewardError.badHead(path: path, reason: "its format \(head.format) is not known to this version")
+        }
+        let expected = head.backbone.width.multipliedReportingOverflow(by: head.pooling == .both ? 2 : 1)
+        guard head.backbone.width > 0, !expected.overflow, head.weights.count == expected.partialValue else {
+            throw RewardError.badHead(
+                path: path, reason: "it has \(head.weights.count) weights for a model of width \(head.backbone.width)")
+        }
+        let numbers = [head.bias, head.squash ?? 1, head.calibration?.mean ?? 0, head.calibration?.spread ?? 1]
+        guard head.weights.allSatisfy(\.isFinite), numbers.allSatisfy(\.isFinite), numbers[1] > 0, numbers[3] > 0 else {
+            throw RewardError.badHead(
+                path: path, reason: "a weight is not finite, or its squash or spread is not above 0")
+        }
+        guard head.squash == nil || head.calibration != nil else {
+            throw RewardError.badHead(path: path, reason: "it is squashed, but has no calibration")
+        }
+        return head
+    }
+
+    /// Writes the file, complete or not at all.
+    ///
+    /// - Throws: ``RewardError/cannotWrite(path:reason:)``.
+    public func write(to path: String) throws {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        do { try (encoder.encode(self) + Data("\n".utf8)).write(to: URL(filePath: path), options: .atomic) } catch {
+            throw RewardError.cannotWrite(path: path, reason: error.localizedDescription)
+        }
+    }
+}
