@@ -45,6 +45,7 @@ let package = Package(
             dependencies: [
                 "TransferQ", "TransferQTheory", "TransferQRewards", "TransferQLlama", "CLlama",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Crypto", package: "swift-crypto"),
             ],
             swiftSettings: settings),
         .executableTarget(

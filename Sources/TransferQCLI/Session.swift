@@ -71,20 +71,22 @@ struct Session: Sendable {
         let isShared = baselineModel == nil && adapter == nil
         // A reward that reads the states of these very policies shall find what it would read by itself.
         let rewardSource = try await reward?.stateSource(for: conversation)
-        let isPrecise = rewardSource == model.stateSource(prompt: tokens, adapter: nil)
-        func configuration(policies: Int, prompts: Int) -> LlamaContext.Configuration {
+        func configuration(
+            policies: Int, prompts: Int, of model: LlamaModel, _ prompt: [Token], _ adapter: LlamaAdapter?
+        ) -> LlamaContext.Configuration {
             // Twice the sequences where they can be had: one policy reads rollouts while another keeps its candidates.
             let needed = sequences + policies
             return .init(
                 cells: prompts + policies * (maximumLength + 1) + rolledOut + sequences,
                 sequences: max(needed, min(needed + sequences, LlamaLibrary.maximumSequences)),
-                threads: models.threads, isPrecise: isPrecise)
+                threads: models.threads,
+                isPrecise: rewardSource == model.stateSource(prompt: prompt, adapter: adapter))
         }
         let context = try await LlamaContext(
             model: model,
             configuration: hasBaseline && isShared
-                ? configuration(policies: 2, prompts: tokens.count + baselineTokens.count)
-                : configuration(policies: 1, prompts: tokens.count))
+                ? configuration(policies: 2, prompts: tokens.count + baselineTokens.count, of: model, tokens, nil)
+                : configuration(policies: 1, prompts: tokens.count, of: model, tokens, nil))
         var baseline: LlamaPolicy?
         if hasBaseline {
             let own =
@@ -92,7 +94,9 @@ struct Session: Sendable {
                 ? context
                 : try await LlamaContext(
                     model: baselineModel ?? model, adapter: adapter,
-                    configuration: configuration(policies: 1, prompts: baselineTokens.count))
+                    configuration: configuration(
+                        policies: 1, prompts: baselineTokens.count, of: baselineModel ?? model, baselineTokens,
+                        adapter))
             baseline = try await LlamaPolicy(context: own, prompt: baselineTokens)
         }
         let source =
@@ -141,8 +145,7 @@ struct Session: Sendable {
                 }
             }
         } catch is CancellationError {
-            // The reward may have gone with the same Ctrl-C.
-            do { return try await iterator.summary(.cancelled) } catch { return try await iterator.summary(.failed) }
+            return try await iterator.summary(.cancelled)
         } catch  where hasStep {
             Console.say("error: \(error)")
             return try await iterator.summary(.failed)

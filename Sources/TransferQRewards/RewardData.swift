@@ -53,8 +53,7 @@ public enum RewardData: Sendable {
         let hash = SHA256.hash(data: bytes).map { String(format: "%02x", $0) }.joined()
         var records: [Record] = []
         let decoder = JSONDecoder()
-        for (index, line) in bytes.split(separator: UInt8(ascii: "\n")).enumerated() {
-            if line.allSatisfy({ $0 == 0x20 || $0 == 0x0D || $0 == 0x09 }) { continue }
+        for (index, line) in lines(of: bytes) {
             do { records.append(try Record(decoder.decode(Line.self, from: line))) } catch let error as LineError {
                 throw RewardError.badData(path: path, line: index + 1, reason: error.reason)
             } catch {
@@ -81,8 +80,7 @@ public enum RewardData: Sendable {
     public static func prompts(_ path: String) throws -> [[Message]] {
         var prompts: [[Message]] = []
         let decoder = JSONDecoder()
-        for (index, line) in try contents(of: path).split(separator: UInt8(ascii: "\n")).enumerated() {
-            if line.allSatisfy({ $0 == 0x20 || $0 == 0x0D || $0 == 0x09 }) { continue }
+        for (index, line) in lines(of: try contents(of: path)) {
             do {
                 let line = try decoder.decode(Line.self, from: line)
                 if line.chosen == nil, line.text == nil, line.response == nil, let prompt = line.prompt ?? line.messages
@@ -104,6 +102,12 @@ public enum RewardData: Sendable {
             throw RewardError.tooLittleData(path: path, reason: "the file is empty; give JSON lines")
         }
         return prompts
+    }
+
+    /// The lines that are not blank, with their places from 0 on.
+    private static func lines(of data: Data) -> [(offset: Int, element: Data)] {
+        data.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated()
+            .filter { line in !line.element.allSatisfy { $0 == 0x20 || $0 == 0x0D || $0 == 0x09 } }
     }
 
     private static func contents(of path: String) throws -> Data {
@@ -155,13 +159,16 @@ private struct Dialogue: Decodable {
             return
         }
         let text = try container.decode(String.self)
-        let turns = Self.turns(of: text)
+        let turns = try Self.turns(of: text)
         isPlain = turns.isEmpty
         messages = turns.isEmpty ? [Message(role: "user", content: text)] : turns
     }
 
-    private static func turns(of text: String) -> [Message] {
-        let marks = text.ranges(of: /\n\n(Human|Assistant): ?/)
+    private static func turns(of text: String) throws -> [Message] {
+        let marks = text.ranges(of: /(?:^|\n\n)(Human|Assistant): ?/)
+        if let first = marks.first, !text[..<first.lowerBound].allSatisfy(\.isWhitespace) {
+            throw LineError(reason: "a dialogue must begin with a turn, Human: or Assistant:")
+        }
         return marks.enumerated().map { index, mark in
             let end = index + 1 < marks.count ? marks[index + 1].lowerBound : text.endIndex
             let isHuman = text[mark].contains("Human")

@@ -73,13 +73,17 @@ public struct Safetensors: Sendable {
                 throw RewardError.badCheckpoint(
                     path: file, reason: "\(name) has the number format \(entry.dtype); store it as F32, F16 or BF16")
             }
+            // No head has more numbers; and sums with what a damaged header says must not overflow.
             var count = 1
-            for extent in entry.shape where extent >= 0 {
-                count = count.multipliedReportingOverflow(by: extent).partialValue
+            for extent in entry.shape {
+                guard extent >= 0, extent <= 1 << 26, count * extent <= 1 << 26 else {
+                    throw damaged("the shape of \(name) does not fit")
+                }
+                count *= extent
             }
             let offsets = entry.offsets
-            guard offsets.count == 2, offsets[0] >= 0, offsets[1] - offsets[0] == count * width, count < 1 << 26,
-                8 + length + UInt64(offsets[1]) <= end
+            guard offsets.count == 2, offsets[0] >= 0, offsets[1] >= offsets[0],
+                offsets[1] - offsets[0] == count * width, UInt64(offsets[1]) <= end - 8 - length
             else { throw damaged("the place of \(name) does not fit") }
             try handle.seek(toOffset: 8 + length + UInt64(offsets[0]))
             guard let data = try handle.read(upToCount: count * width), data.count == count * width else {

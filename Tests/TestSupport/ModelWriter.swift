@@ -8,14 +8,29 @@ public enum ModelWriter {
     /// Of the tiny models: states, the inside of their feed-forward networks, attention heads.
     public static let (width, hidden, heads) = (32, 64, 2)
 
+    /// Chat templates that llama.cpp knows by their markers.
+    public enum Template: Sendable {
+        case chatML
+        /// Closes a turn with an end token and nothing behind it.
+        case llama3
+
+        var markers: [String] {
+            switch self {
+            case .chatML: ["<|im_start|>", "<|im_end|>"]
+            case .llama3: ["<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"]
+            }
+        }
+    }
+
     /// A random llama of one layer and width 32 over byte tokens, with a ChatML template: loads in milliseconds.
     ///
     /// - Returns: the weights, by the names of their tensors.
     @discardableResult
     public static func tinyModel(
-        to url: URL, seed: UInt64 = 1, architecture: String = "llama", vocabularyPadding: Int = 0
+        to url: URL, seed: UInt64 = 1, architecture: String = "llama", vocabularyPadding: Int = 0,
+        template: Template = .chatML, poolingType: UInt32? = nil
     ) throws -> [String: [Float]] {
-        let tokens = vocabulary(padding: vocabularyPadding)
+        let tokens = vocabulary(padding: vocabularyPadding, markers: template.markers)
         return try write(to: url) { file, tensors in
             gguf_set_val_str(file, "general.architecture", architecture)
             gguf_set_val_str(file, "general.name", "tiny")
@@ -27,14 +42,15 @@ public enum ModelWriter {
             gguf_set_val_u32(file, "\(architecture).attention.head_count_kv", UInt32(heads))
             gguf_set_val_u32(file, "\(architecture).rope.dimension_count", 16)
             gguf_set_val_f32(file, "\(architecture).attention.layer_norm_rms_epsilon", 1e-5)
+            if let poolingType { gguf_set_val_u32(file, "\(architecture).pooling_type", poolingType) }
             gguf_set_val_str(file, "tokenizer.ggml.model", "llama")
             gguf_set_val_u32(file, "tokenizer.ggml.bos_token_id", 1)
             gguf_set_val_u32(file, "tokenizer.ggml.eos_token_id", 2)
             gguf_set_val_u32(file, "tokenizer.ggml.unknown_token_id", 0)
+            // llama.cpp looks for the markers, and lays out a template that it knows by them.
             gguf_set_val_str(
                 file, "tokenizer.chat_template",
-                "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] "
-                    + "+ '<|im_end|>' + '\n'}}{% endfor %}")
+                "{% for message in messages %}{{'" + template.markers.joined() + "' + message['content']}}{% endfor %}")
             set(tokens, in: file)
             tensors.add("token_embd.weight", [width, tokens.count], seed: seed)
             tensors.add("output.weight", [width, tokens.count], seed: seed + 1)
@@ -158,10 +174,10 @@ public enum ModelWriter {
         }
     }
 
-    private static func vocabulary(padding: Int) -> [(text: String, type: Int32)] {
+    private static func vocabulary(padding: Int, markers: [String]) -> [(text: String, type: Int32)] {
         var tokens: [(text: String, type: Int32)] = [("<unk>", 2), ("<s>", 3), ("</s>", 3)]
         tokens += (0..<256).map { (String(format: "<0x%02X>", $0), 6) }
-        tokens += [("<|im_start|>", 3), ("<|im_end|>", 3), ("▁", 1)]
+        tokens += markers.map { ($0, 3) } + [("▁", 1)]
         tokens += "abcdefghijklmnopqrstuvwxyz".map { (String($0), 1) }
         tokens += (0..<padding).map { ("pad\($0)", 1) }
         return tokens

@@ -114,6 +114,21 @@ import TransferQRewards
         #expect(try shop.generate(["head:\(shop.path("head.json"))"]).status == 0)
     }
 
+    /// Every pair twice: a pair that is measured on must not be fitted on through its double.
+    @Test func doublesOfHeldOutPairsAreNotFittedOn() throws {
+        let shop = try Workshop()
+        let once = try String(contentsOfFile: try shop.pairs(0..<30, "once.jsonl"), encoding: .utf8)
+        let twice = try shop.write(once + "\n" + once, "twice.jsonl")
+        let fit = try shop.run([
+            "reward", "fit", twice, "--model", shop.path("tiny.gguf"), "--output", shop.path("head.json"),
+        ])
+        #expect(fit.status == 0, "\(fit.complaints)")
+        let head = try LinearHead.read(shop.path("head.json"))
+        let (fitted, held) = (try #require(head.training?.count), try #require(head.heldOut?.count))
+        // Of 60, ten are held out; each takes its double along, unless that is held out as well.
+        #expect(held == 10 && fitted < 60 - held && fitted >= 60 - 2 * held)
+    }
+
     /// The head of a Hugging Face checkpoint, beside the body.
     @Test func convertsClassificationHeads() throws {
         let shop = try Workshop()
@@ -137,6 +152,14 @@ import TransferQRewards
         #expect(head.weights == Array(values[32...]) && head.pooling == .end)
         let used = try shop.generate(["gguf:\(shop.path("tiny.gguf"))"])
         #expect(used.status == 0, "\(used.complaints)")
+        let beyond = try shop.run(arguments + ["--class", "2"])
+        #expect(beyond.status == 1 && beyond.complaints.contains("2 rows"))
+        // A head that was made for another file of the same width.
+        try ModelWriter.tinyModel(to: shop.folder.file("other.gguf"), seed: 5)
+        try FileManager.default.copyItem(
+            at: shop.folder.file("tiny.gguf.head.json"), to: shop.folder.file("other.gguf.head.json"))
+        let other = try shop.generate(["gguf:\(shop.path("other.gguf"))"])
+        #expect(other.status == 1 && other.complaints.contains("another SHA-256"), "\(other.complaints)")
     }
 
     @Test func classifiersSteer() throws {
@@ -190,6 +213,30 @@ import TransferQRewards
         #expect(late.status == 1 && late.complaints.contains("did not answer within 0.5 s"))
     }
 
+    @Test func interruptedAnswersKeepTheirReward() throws {
+        let shop = try Workshop()
+        let script = try shop.write(
+            """
+            import json, sys, time
+            for line in sys.stdin:
+                batch = json.loads(line)["completions"]
+                time.sleep(0.05)
+                print(json.dumps([len(item["response"]) for item in batch]), flush=True)
+            """, "reward.py")
+        let run = try ProgramRun.run(
+            [
+                "generate", "tell me", "--model", shop.path("tiny.gguf"), "--k", "3", "--horizon", "3", "--max-tokens",
+                "300", "--reward", "command:python3 '\(script)'", "--format", "json",
+            ], environment: ["TRANSFERQ_CACHE": shop.path("cache")]
+        ) { process in
+            Thread.sleep(forTimeInterval: 2.5)
+            process.interrupt()
+        }
+        #expect(run.status == 130, "\(run.complaints)")
+        let answer = try run.answer()
+        #expect(answer.finishReason == "cancelled" && answer.reward == Double(answer.response.count))
+    }
+
     @Test func promptSetsAreComparedAndResumed() throws {
         let shop = try Workshop()
         let prompts = try shop.write((0..<4).map { "{\"prompt\": \"say \($0)\"}" }.joined(separator: "\n"), "p.jsonl")
@@ -238,6 +285,11 @@ import TransferQRewards
         // Other settings do not mix with these results.
         let mixed = try run(["--output", shop.path("run.jsonl"), "--seed", "9"])
         #expect(mixed.status == 64 && mixed.complaints.contains("results of other settings"))
+        _ = try shop.write("{\"prompt\": \"say 0\"}\n{\"prompt\": \"ask 1\"}", "p.jsonl")
+        let others = try run(["--output", shop.path("run.jsonl")])
+        #expect(others.status == 64 && others.complaints.contains("answers to other prompts"))
+        _ = try shop.write("{\"prompt\": \"say 0\"}", "p.jsonl")
+        #expect(try run().complaints.contains("has one prompt"))
     }
 
     @Test func kindsAreListed() throws {
@@ -260,6 +312,7 @@ import TransferQRewards
             ["reward", "calibrate", "x", "--reward", "length:3", "--write"], 64,
             "--write needs a single reward head:FILE"
         ),
+        (["reward", "calibrate", "x", "--reward", "length:3", "--reward", "length:4"], 64, "give one --reward"),
         (["reward", "convert", "missing", "--model", "x.gguf", "-o", "y"], 1, "no such file"),
         (["generate", "a", "--reward", "head:missing.json"], 1, "the head missing.json cannot be used"),
         (["generate", "a", "--reward", "z:length:3"], 64, "its mean and spread are not known"),

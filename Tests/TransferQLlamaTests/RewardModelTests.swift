@@ -153,16 +153,17 @@ import TransferQRewards
 
     // MARK: Models of the tests' own
 
-    private static func tiny(_ seed: UInt64 = 1) async throws -> (
+    private static func tiny(_ template: ModelWriter.Template = .chatML) async throws -> (
         model: LlamaModel, weights: [String: [Float]], folder: TemporaryFolder
     ) {
         let folder = try TemporaryFolder()
-        let weights = try ModelWriter.tinyModel(to: folder.file("tiny.gguf"), seed: seed)
+        let weights = try ModelWriter.tinyModel(to: folder.file("tiny.gguf"), template: template)
         return (try await LlamaModel(path: folder.file("tiny.gguf").path), weights, folder)
     }
 
-    @Test func headsOfClassificationModelsAgreeWithTheirDefinition() async throws {
-        let (model, weights, _) = try await Self.tiny()
+    @Test(arguments: [ModelWriter.Template.chatML, .llama3])
+    func headsOfClassificationModelsAgreeWithTheirDefinition(template: ModelWriter.Template) async throws {
+        let (model, weights, _) = try await Self.tiny(template)
         let noise = Noise(seed: 4)
         let numbers = (0..<ModelWriter.width).map { Float(noise.derived($0).uniform - 0.5) }
         let backbone = LinearHead.Backbone(model: "tiny", sha256: "", type: nil, width: ModelWriter.width)
@@ -176,9 +177,14 @@ import TransferQRewards
             let turns = text.conversation + [Message(role: "assistant", content: text.text)]
             tokens.append(try await model.prompt(for: turns, isOpen: false))
         }
+        let last = try #require(tokens[0].last)
+        #expect(model.vocabulary.isEnd(last) == (template == .llama3))
         let expected = try ModelWriter.reference("llama", weights: weights, tokens: tokens, head: numbers)
         let values = try await reward.checkedRewards(for: texts)
         for (value, reference) in zip(values, expected) { #expect(abs(value - reference[0]) < 1e-3) }
+        for (text, value) in zip(texts, values) {
+            #expect(abs(try await reward.checkedRewards(for: [text])[0] - value) < 1e-4)
+        }
         #expect(Set(values.map { Int($0 * 1e4) }).count == texts.count)
     }
 
@@ -301,6 +307,21 @@ import TransferQRewards
         let catalogue = ModelRewards(shelf: Self.shelf).catalogue
         let error = await #expect(throws: LlamaError.self) { try await catalogue.parse(["head:\(file)"]) }
         #expect(error?.description.contains("lost.gguf") == true)
+    }
+
+    /// A file that says how its texts are pooled gives token states all the same.
+    @Test(arguments: [1, 3, 4] as [UInt32]) func pooledModelsGiveStatesOfTokens(type: UInt32) async throws {
+        let folder = try TemporaryFolder()
+        try ModelWriter.tinyModel(to: folder.file("plain.gguf"))
+        try ModelWriter.tinyModel(to: folder.file("pooled.gguf"), poolingType: type)
+        var states: [[PooledState]] = []
+        for name in ["plain.gguf", "pooled.gguf"] {
+            let reader = await TextReader(model: try await LlamaModel(path: folder.file(name).path))
+            states.append(try await reader.states(of: ["one", "two three"], after: Self.conversation))
+        }
+        for (plain, pooled) in zip(states[0], states[1]) {
+            #expect(plain.last == pooled.last && plain.mean == pooled.mean)
+        }
     }
 
     @Test func featuresAreKeptAndResumed() async throws {

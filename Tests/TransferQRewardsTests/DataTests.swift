@@ -17,7 +17,7 @@ import TransferQRewards
         let path = try file(
             """
             {"chosen": "\(text) Gladly.", "rejected": "\(text) No."}
-            {"prompt": [{"role": "user", "content": "Tea?"}], "chosen": "Gladly.", "rejected": "No."}
+            {"prompt": "Human: Tea?", "chosen": "Gladly.", "rejected": "No."}
 
             {"chosen": [{"role": "user", "content": "Tea?"}, {"role": "assistant", "content": "Gladly."}], \
             "rejected": [{"role": "user", "content": "Tea?"}, {"role": "assistant", "content": ""}]}
@@ -74,6 +74,8 @@ import TransferQRewards
         ("{\"text\": \"a\", \"label\": 1}\n{\"text\": \"a\", \"label\": 2}", "line 2: a label must be 0 or 1"),
         ("{\"text\": \"a\", \"label\": 1}\n{\"chosen\": \"a\", \"rejected\": \"b\"}", "line 2: its form differs"),
         ("{\"chosen\": \"\\n\\nHuman: a\", \"rejected\": \"b\"}", "line 1: the last turn"),
+        ("{\"text\": \"a\", \"label\": 1}\n\n \n{\"text\": \"a\"}", "line 4: it needs"),
+        ("{\"chosen\": \"a\\n\\nHuman: b\\n\\nAssistant: c\", \"rejected\": \"b\"}", "line 1: a dialogue must begin"),
         ("{\"chosen\": 3, \"rejected\": \"b\"}", "line 1: this is no JSON object of a known form"),
     ])
     func badLinesAreNamed(text: String, complaint: String) throws {
@@ -131,6 +133,9 @@ import TransferQRewards
             try safetensors(header, [0, 0]), try safetensors("no json", []),
             try safetensors(header.replacing("[0, 12]", with: "[0, 8]"), [UInt8](repeating: 0, count: 12)),
             try safetensors(header.replacing("[1, 3]", with: "[99999999999, 99999999999]"), []), try file("x"),
+            try safetensors(header.replacing("[1, 3]", with: "[4611686018427387904]"), []),
+            try safetensors(header.replacing("[1, 3]", with: "[-3]"), [UInt8](repeating: 0, count: 12)),
+            try safetensors(header.replacing("[0, 12]", with: "[9, -9223372036854775808]"), []),
         ]
         for path in cases {
             #expect(throws: RewardError.self) { try Safetensors(path: path).tensor(["w"]) }

@@ -112,6 +112,39 @@ import TransferQRewards
         #expect(error?.description.contains("2 values for 3 completions") == true)
     }
 
+    /// A line for each completion is one line too many for two: none of them may become the next batch's answer.
+    @Test func leftoversBelongToNoBatch() async throws {
+        let reward = try program(
+            "for item in batch: print(json.dumps([float(len(item['response']))]), flush=True)")
+        await #expect(throws: (any Error).self) { try await reward.checkedRewards(for: Self.completions) }
+        #expect(try await reward.checkedRewards(for: [Completion(conversation: [], text: "12345")]) == [5])
+        let talker = try program("print('[1]\\n', flush=True); print('more', flush=True)")
+        let one = [Self.completions[0]]
+        await #expect(throws: RewardError.self) {
+            // Whether the rest comes with the answer or behind it is the pipe's affair.
+            for _ in 0..<3 {
+                _ = try await talker.checkedRewards(for: one)
+                try await Task.sleep(for: .milliseconds(200))
+            }
+        }
+    }
+
+    @Test func commandsAreTheShells() async throws {
+        let folder = FileManager.default.temporaryDirectory
+        let reward = try CommandReward(
+            command: "cd '\(folder.path)' && WORTH=3 python3 -c 'import os, sys\nfor line in sys.stdin: "
+                + "print([float(os.environ[\"WORTH\"])], flush=True)'")
+        #expect(try await reward.checkedRewards(for: [Self.completions[0]]) == [3])
+    }
+
+    /// It closes its output, but does not go.
+    @Test func programsThatFallSilentAreEnded() async throws {
+        let reward = try program("os.close(1); time.sleep(60)", timeout: 3)
+        let start = ContinuousClock.now
+        await #expect(throws: RewardError.self) { try await reward.checkedRewards(for: Self.completions) }
+        #expect(ContinuousClock.now - start < .seconds(15))
+    }
+
     @Test func lateAnswersAreNotWaitedFor() async throws {
         let reward = try program(
             """
@@ -183,7 +216,7 @@ import TransferQRewards
 
     /// Lengths of the responses, or of the dialogues for servers that take texts.
     @Test(arguments: [
-        "/reward", "/array", "/score", "/shaky", "/classify#class=1", "/pooling?model=m", "/predict#class=good",
+        "/reward", "/array", "/score", "/shaky", "/classify#class=1", "/pooling?model=m", "/predict#class=1",
     ])
     func formsOfServersAreUnderstood(path: String) async throws {
         let server = try testServer()

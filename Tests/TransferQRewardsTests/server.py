@@ -39,7 +39,8 @@ class Handler(BaseHTTPRequestHandler):
         elif path == "/score":
             answer = {"data": [{"index": i, "score": n} for i, n in enumerate(lengths)]}
         elif path == "/predict":
-            answer = [[{"label": "bad", "score": -n}, {"label": "good", "score": n}] for n in lengths]
+            # Sorted by size, as such servers do; labels may be digits.
+            answer = [[{"label": "1", "score": n}, {"label": "0", "score": -n}] for n in lengths]
         payload = json.dumps(answer).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(payload)))

@@ -68,8 +68,21 @@ public struct Generation: AsyncSequence, Sendable {
         /// `failed`: it may have been the reward.
         public func summary(_ finishReason: FinishReason) async throws -> GenerationSummary {
             var usage = usage
-            var score: RewardScore?
-            if let model = state.task.reward, finishReason != .failed {
+            let score = try await score(finishReason, usage: &usage)
+            return GenerationSummary(
+                response: text, tokens: state.response, finishReason: finishReason, reward: score?.reward,
+                rewardParts: score?.parts ?? [], kl: kl,
+                klIsBound: klIsBound, diagnostics: diagnostics, usage: usage)
+        }
+
+        /// The reward of what there is; nil without one, or when something failed.
+        ///
+        /// Of a cancelled generation it is worked out apart from the cancelled task, and given up after 3 seconds.
+        private func score(_ finishReason: FinishReason, usage: inout Usage) async throws -> RewardScore? {
+            guard let model = state.task.reward, finishReason != .failed else { return nil }
+            let (state, ending) = (self.state, self.ending)
+            let work = Task {
+                var usage = Usage()
                 var completion = state.completion(adding: ending)
                 let reference = state.task.reference
                 if let source = reference.stateSource,
@@ -79,12 +92,27 @@ public struct Generation: AsyncSequence, Sendable {
                     completion.state =
                         try await reference.read([whole], after: state.response, wantsStates: true)[0].state
                 }
-                score = try await UniqueCompletions([completion]).scores(by: model, usage: &usage)[0]
+                let score = try await UniqueCompletions([completion]).scores(by: model, usage: &usage)[0]
+                return (score: score, usage: usage)
             }
-            return GenerationSummary(
-                response: text, tokens: state.response, finishReason: finishReason, reward: score?.reward,
-                rewardParts: score?.parts ?? [], kl: kl,
-                klIsBound: klIsBound, diagnostics: diagnostics, usage: usage)
+            guard finishReason == .cancelled else {
+                let result = try await withTaskCancellationHandler {
+                    try await work.value
+                } onCancel: {
+                    work.cancel()
+                }
+                usage += result.usage
+                return result.score
+            }
+            let limit = Task {
+                try await Task.sleep(for: .seconds(3))
+                work.cancel()
+            }
+            defer { limit.cancel() }
+            // Without a reward the summary still has the answer.
+            guard let result = try? await work.value else { return nil }
+            usage += result.usage
+            return result.score
         }
 
         private mutating func take(_ decision: Decision) -> DecodingStep {

@@ -65,16 +65,20 @@ public struct ImplicitReward: RewardModel {
         }
         let shared = Array(texts[0].prefix(common))
         let start = await known.get(conversation, atMost: shared)
-        let gap = Continuation(prefix: [], tokens: Array(shared.dropFirst(start.tokens.count)))
-        var sum = start.logProbability
-        if !gap.tokens.isEmpty {
-            sum += try await policy.read([gap], after: start.tokens, wantsStates: false)[0].logProbability
+        // In one pass: what the texts have in common beyond what is known, and each text behind it. A single common token
+        // is a prefix, which the policy keeps for the next call.
+        let gap = Array(shared.dropFirst(start.tokens.count))
+        let prefix = gap.count == 1 ? gap : []
+        let whole = Continuation(prefix: [], tokens: gap)
+        let rest = texts.map { text in
+            Continuation(prefix: prefix, tokens: Array(text.dropFirst(start.tokens.count + prefix.count)))
         }
+        let readings = try await policy.read([whole] + rest, after: start.tokens, wantsStates: false)
+        let sum = start.logProbability + readings[0].logProbability
         await known.set(conversation, tokens: shared, logProbability: sum)
-        let rest = texts.map { Continuation(prefix: [], tokens: Array($0.dropFirst(common))) }
-        let readings = try await policy.read(rest, after: shared, wantsStates: false)
-        return zip(readings, texts).map { reading, text in
-            (sum + reading.logProbability) / (isPerToken ? Double(max(1, text.count)) : 1)
+        let before = prefix.isEmpty ? start.logProbability : sum
+        return zip(readings.dropFirst(), texts).map { reading, text in
+            (before + reading.logProbability) / (isPerToken ? Double(max(1, text.count)) : 1)
         }
     }
 }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Crypto
 import Foundation
 import TransferQ
 import TransferQLlama
@@ -93,7 +94,11 @@ struct CompareCommand: AsyncParsableCommand {
         try answer.check(methods: methods)
         let system = prompt.system.map { [Message(role: "system", content: $0)] } ?? []
         let conversations = try RewardData.prompts(file).prefix(set.limit ?? Int.max).map { system + $0 }
-        let settings = try JSON.line(Settings(models, answer, methods))
+        guard conversations.count >= 2 else {
+            throw UsageError("\(file) has one prompt; give at least two, or the prompt itself without --prompts")
+        }
+        let settings = try await Fingerprint.of(Settings(models, answer, methods))
+        let keys = try conversations.map(Fingerprint.of)
         let found = try PromptResultFile(path: set.output, settings: settings)
         if !found.results.isEmpty { Console.say("\(found.results.count) answers are there already") }
         let progress = Progress(
@@ -102,7 +107,9 @@ struct CompareCommand: AsyncParsableCommand {
             var results = found
             let rewards = try await Rewards(answer, models: models)
             for (index, conversation) in conversations.enumerated() {
-                let missing = methods.filter { !results.contains(prompt: index, method: $0.name) }
+                let missing = try methods.filter {
+                    !(try results.contains(prompt: index, conversation: keys[index], method: $0.name))
+                }
                 if missing.isEmpty { continue }
                 let session = try await Session.open(
                     models: models, conversation: conversation, answer: answer, rewards: rewards, methods: missing)
@@ -113,7 +120,8 @@ struct CompareCommand: AsyncParsableCommand {
                     guard let reward = summary.reward else { throw ExitCode.failure }
                     try results.append(
                         PromptResult(
-                            prompt: index, method: method.name, settings: settings, response: summary.response,
+                            prompt: index, method: method.name, conversation: keys[index], settings: settings,
+                            response: summary.response,
                             finishReason: summary.finishReason, reward: reward, kl: summary.kl, usage: summary.usage))
                     progress.update(results.results.count)
                 }
@@ -131,11 +139,20 @@ struct CompareCommand: AsyncParsableCommand {
         let maxTokens: Int
         let seed: UInt64
         let methods: [String: [String: ParameterValue?]]
+        /// SHA-256 of the files that are named.
+        let files: [String]
 
-        init(_ models: ModelOptions, _ answer: AnswerOptions, _ configured: [ConfiguredMethod]) {
+        init(_ models: ModelOptions, _ answer: AnswerOptions, _ configured: [ConfiguredMethod]) async throws {
             self.models = [models.model, models.baseline, models.baselineSystem, models.baselineLora]
             rewards = [answer.reward, answer.baselineReward]
             maxTokens = answer.maxTokens
+            var named = [try await ModelFiles.path(models.model), models.baselineLora ?? ""]
+            if let baseline = models.baseline { named.append(try await ModelFiles.path(baseline)) }
+            named += (answer.reward + answer.baselineReward).flatMap { $0.split(separator: ":").map(String.init) }
+            files = try named.filter { name in
+                var isFolder: ObjCBool = false
+                return FileManager.default.fileExists(atPath: name, isDirectory: &isFolder) && !isFolder.boolValue
+            }.map(GGUFFile.sha256)
             seed = answer.seed
             methods = Dictionary(
                 uniqueKeysWithValues: configured.map { method in
@@ -159,6 +176,13 @@ struct CompareCommand: AsyncParsableCommand {
             ]
             return ComparisonPage.Row(answer: summary.response, figures: figures)
         }
+    }
+}
+
+/// A short hash of what is written as JSON.
+enum Fingerprint {
+    static func of(_ value: some Encodable) throws -> String {
+        SHA256.hash(data: Data(try JSON.line(value).utf8)).prefix(8).map { String(format: "%02x", $0) }.joined()
     }
 }
 

@@ -26,7 +26,9 @@ struct PromptSetOptions: ParsableArguments {
 struct PromptResult: Codable {
     let prompt: Int
     let method: String
-    /// All that the answer depends on; a run only goes on with results of its own settings.
+    /// A hash of the conversation, and one of all else that the answer depends on: a run only goes on with results of
+    /// its own.
+    let conversation: String
     let settings: String
     let response: String
     let finishReason: FinishReason
@@ -62,8 +64,16 @@ struct PromptResultFile {
         }
     }
 
-    func contains(prompt: Int, method: String) -> Bool {
-        results.contains { $0.prompt == prompt && $0.method == method }
+    /// Whether an answer is there.
+    ///
+    /// - Throws: `UsageError` when it answers something else.
+    func contains(prompt: Int, conversation: String, method: String) throws -> Bool {
+        guard let result = results.first(where: { $0.prompt == prompt && $0.method == method }) else { return false }
+        guard result.conversation == conversation else {
+            throw UsageError(
+                "\(path ?? "the file") holds answers to other prompts; remove it, or choose another file for --output")
+        }
+        return true
     }
 
     mutating func append(_ result: PromptResult) throws {

@@ -38,7 +38,10 @@ struct RewardCalibrateCommand: AsyncParsableCommand {
         guard limit >= 2, maxTokens >= 1 else {
             throw ValidationError("--limit must be at least 2 and --max-tokens at least 1")
         }
-        if write, rewards.reward.count != 1 || !rewards.reward[0].hasPrefix("head:") {
+        guard rewards.reward.count == 1 else {
+            throw ValidationError("give one --reward; each is calibrated by itself")
+        }
+        if write, !rewards.reward[0].hasPrefix("head:") {
             throw ValidationError("--write needs a single reward head:FILE")
         }
     }
@@ -71,8 +74,7 @@ struct RewardCalibrateCommand: AsyncParsableCommand {
         Console.draw(
             String(format: "mean %.6g, spread %.6g on %d answers", scale.mean, scale.spread, scale.count))
         guard write else {
-            let names = rewards.reward.map { String(format: "z:%.6g,%.6g:", scale.mean, scale.spread) + $0 }
-            return Console.print(names.count == 1 ? names[0] : String(format: "%.6g,%.6g", scale.mean, scale.spread))
+            return Console.print(String(format: "z:%.6g,%.6g:", scale.mean, scale.spread) + rewards.reward[0])
         }
         let path = String(rewards.reward[0].dropFirst("head:".count))
         var head = try LinearHead.read(path)
@@ -83,7 +85,13 @@ struct RewardCalibrateCommand: AsyncParsableCommand {
 
     /// The reward; without its squashing when the head's own figures, which that depends on, are to be measured.
     private func calibrated() async throws -> any RewardModel {
-        guard write else { return try await rewards.rewardModel() }
+        guard write else {
+            let reward = try await rewards.rewardModel()
+            guard reward.partNames.isEmpty else {
+                throw UsageError("give the reward without a weight; z: goes before it, the weight behind")
+            }
+            return reward
+        }
         var head = try LinearHead.read(String(rewards.reward[0].dropFirst("head:".count)))
         head.squash = nil
         let file = try await ModelFiles.store.file(

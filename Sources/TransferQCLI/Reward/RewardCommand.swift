@@ -113,13 +113,15 @@ struct RewardCommand: ParsableCommand {
             }
             let width = found.shape.last ?? 0
             let rows = width > 0 ? found.values.count / width : 0
-            guard rows == 1 || (row.map { (0..<rows).contains($0) } ?? false) else {
+            guard rows > 0, row.map((0..<rows).contains) ?? (rows == 1) else {
                 throw RewardError.badCheckpoint(
                     path: checkpoint,
                     reason: "\(found.name) has \(rows) rows; say which one is the reward with --class, from 0 on")
             }
             let place = row ?? 0
-            let bias = try file.tensor([found.name.replacing(/weight$/, with: "bias")])?.values ?? []
+            let isWeight = found.name.hasSuffix("weight")
+            let bias =
+                isWeight ? try file.tensor([found.name.replacing(/weight$/, with: "bias")])?.values ?? [] : []
             let body = try await ModelFiles.load(try await ModelFiles.path(model))
             guard body.width == width else {
                 throw LlamaError.wrongBackbone(

@@ -101,7 +101,7 @@ struct RewardFitCommand: AsyncParsableCommand {
                 Console.say("\(both) of \(features.count) are held out as well, and not fitted on")
             }
         } else {
-            (fitted, held) = features.split(seed: seed)
+            (fitted, held) = try features.split(seed: seed)
         }
         let readSeconds = (clock.now - start) / .seconds(1)
         let fitData = fitted.data(pooling)
@@ -196,11 +196,13 @@ private struct FitFeatures {
         return subset(kept)
     }
 
-    func split(seed: UInt64) -> (training: FitFeatures, heldOut: FitFeatures) {
+    /// A sixth to measure on, and all of the rest that does not occur in it.
+    func split(seed: UInt64) throws -> (training: FitFeatures, heldOut: FitFeatures) {
         let noise = Noise(seed: seed)
         let order = (0..<count).sorted { noise.derived($0).uniform < noise.derived($1).uniform }
         let size = max(2, count / 6)
-        return (subset(order.dropFirst(size).sorted()), subset(order.prefix(size).sorted()))
+        let held = subset(order.prefix(size).sorted())
+        return (try subset(order.dropFirst(size).sorted()).without(held), held)
     }
 
     private func subset(_ items: [Int]) -> FitFeatures {

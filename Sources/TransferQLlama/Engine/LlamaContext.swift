@@ -95,6 +95,8 @@ public final class LlamaContext {
         parameters.n_threads = Int32(
             min(1024, max(1, configuration.threads ?? ProcessInfo.processInfo.activeProcessorCount)))
         parameters.n_threads_batch = parameters.n_threads
+        // Whatever the file is for, states are wanted token by token.
+        parameters.pooling_type = LLAMA_POOLING_TYPE_NONE
         parameters.kv_unified = true  // otherwise a partial fork ends the process
         if configuration.isPrecise {
             parameters.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_DISABLED

@@ -12,15 +12,13 @@ extension LlamaPolicy {
 
     /// Reads continuations of the trunk, which holds the response, every shared beginning once; in several waves when
     /// there are more than the context holds.
-    func read(_ continuations: [Continuation], wantsStates: Bool, signal: AbortSignal) throws -> [Reading] {
+    ///
+    /// - Parameter lengths: tokens to decode of each.
+    func read(
+        _ continuations: [Continuation], lengths: [Int], wantsStates: Bool, signal: AbortSignal
+    ) throws -> [Reading] {
         for token in continuations.flatMap({ $0.prefix + $0.tokens }) where token < 0 || token >= vocabulary.size {
             throw LlamaError.invalidToken(token: token, vocabulary: vocabulary.size)
-        }
-        // What is decoded of each: not an end token, and the last one only for its state.
-        let lengths = continuations.map { continuation in
-            let path = continuation.prefix + continuation.tokens
-            let isEnded = path.last.map(vocabulary.isEnd) ?? false
-            return path.count - (path.isEmpty || (wantsStates && !isEnded) ? 0 : 1)
         }
         var readings: [Reading] = []
         while readings.count < continuations.count {

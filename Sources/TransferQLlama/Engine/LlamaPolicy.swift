@@ -93,9 +93,22 @@ public final class LlamaPolicy: Policy {
     public func read(
         _ continuations: [Continuation], after response: [Token], wantsStates: Bool
     ) async throws -> [Reading] {
+        try await read(continuations, after: response, wantsStates: wantsStates, includesEnds: false)
+    }
+
+    /// - Parameter includesEnds: whether states are those at a last token that ends a response, too.
+    func read(
+        _ continuations: [Continuation], after response: [Token], wantsStates: Bool, includesEnds: Bool
+    ) async throws -> [Reading] {
         try await interruptible { signal in
             try prepare(for: response, wantsStates: wantsStates, signal: signal)
-            return try read(continuations, wantsStates: wantsStates, signal: signal)
+            let lengths = continuations.map { continuation in
+                // What is decoded of each: the last token only for its state.
+                let path = continuation.prefix + continuation.tokens
+                let isEnded = !includesEnds && (path.last.map(vocabulary.isEnd) ?? false)
+                return path.count - (path.isEmpty || (wantsStates && !isEnded) ? 0 : 1)
+            }
+            return try read(continuations, lengths: lengths, wantsStates: wantsStates, signal: signal)
         }
     }
 

@@ -32,8 +32,10 @@ extension ModelStore {
         {
             return try requantized(known, as: type).path
         }
-        let stored = try files().map(\.path).sorted { left, _ in left.hasSuffix(backbone.model) }
-        for path in likely + stored where FileManager.default.fileExists(atPath: path) {
+        let stored = try files().map(\.path)
+        // Hashing a file takes a while, so the one of the same name comes first.
+        let ordered = stored.filter { $0.hasSuffix(backbone.model) } + stored.filter { !$0.hasSuffix(backbone.model) }
+        for path in likely + ordered where FileManager.default.fileExists(atPath: path) {
             if try GGUFFile.sha256(path) == backbone.sha256 { return path }
         }
         throw LlamaError.noBackbone(head: head, model: backbone.model, sha256: backbone.sha256)

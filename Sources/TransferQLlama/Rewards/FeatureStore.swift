@@ -30,14 +30,18 @@ public struct FeatureStore: Sendable {
         let handle = try open(file)
         var known = 0
         do {
-            let length = try handle.seekToEnd()
-            known = min(completions.count, Int(length) / record)
+            // Another fit of the same data waits until this one has read it, and finds it all.
+            guard flock(handle.fileDescriptor, LOCK_EX) == 0 else {
+                throw StoreError.cannotWrite(path: file.path, reason: String(cString: strerror(errno)))
+            }
+            let length = Int(try handle.seekToEnd())
+            known = length > record * completions.count ? 0 : length / record
             // A killed run may have left a part of a record.
             try handle.truncate(atOffset: UInt64(known * record))
             while known < completions.count {
                 try Task.checkCancellation()
                 let conversation = completions[known].conversation
-                let group = completions[known...].prefix { $0.conversation == conversation }
+                let group = completions[known...].prefix(64).prefix { $0.conversation == conversation }
                 let states = try await reader.states(of: group.map(\.text), after: conversation)
                 let block = states.reduce(into: Data()) { block, state in
                     (state.last + state.mean).withUnsafeBytes { block.append(contentsOf: $0) }

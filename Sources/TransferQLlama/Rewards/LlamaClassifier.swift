@@ -57,9 +57,22 @@ public final class LlamaClassifier {
 
     /// `labels.count` numbers for each completion, in order.
     ///
-    /// - Throws: ``LlamaError/promptTooLong(tokens:limit:)``, ``LlamaError/decodeFailed(code:reason:)``.
-    public func scores(of completions: [Completion]) throws -> [[Float]] {
-        let texts = try completions.map { try PromptEncoder(model: model).encode($0) }
+    /// - Throws: ``LlamaError/promptTooLong(tokens:limit:)``, ``LlamaError/decodeFailed(code:reason:)``,
+    ///   `CancellationError`.
+    public func scores(of completions: [Completion]) async throws -> [[Float]] {
+        let signal = AbortSignal()
+        return try await withTaskCancellationHandler {
+            try scores(of: completions, signal: signal)
+        } onCancel: {
+            signal.raise()
+        }
+    }
+
+    private func scores(of completions: [Completion], signal: AbortSignal) throws -> [[Float]] {
+        let texts = try completions.map { completion in
+            let tokens = try PromptEncoder(model: model).encode(completion)
+            return tokens.isEmpty ? [model.endToken ?? 0] : tokens
+        }
         if let long = texts.first(where: { $0.count > batchSize }) {
             throw LlamaError.promptTooLong(tokens: long.count, limit: batchSize)
         }
@@ -70,13 +83,13 @@ public final class LlamaClassifier {
                 tokens += text.count
                 return tokens <= batchSize
             }
-            scores += try score(Array(wave))
+            scores += try score(Array(wave), signal: signal)
         }
         return scores
     }
 
-    private func score(_ texts: [[Token]]) throws -> [[Float]] {
-        try Task.checkCancellation()
+    private func score(_ texts: [[Token]], signal: AbortSignal) throws -> [[Float]] {
+        if let memory = handle.memory { llama_memory_clear(memory, false) }
         var batch = handle.batch
         var row = 0
         for (sequence, text) in texts.enumerated() {
@@ -91,11 +104,14 @@ public final class LlamaClassifier {
         }
         batch.n_tokens = Int32(row)
         LlamaLibrary.forgetLog()
+        abortSwitch.listen(to: signal)
+        defer { abortSwitch.listen(to: nil) }
+        if signal.isRaised { throw CancellationError() }
         let code = llama_decode(handle.pointer, batch)
+        if signal.isRaised { throw CancellationError() }
         guard code == 0 else {
             throw LlamaError.decodeFailed(code: code, reason: LlamaLibrary.firstComplaint(otherwise: ""))
         }
-        if let memory = handle.memory { llama_memory_clear(memory, false) }
         return try texts.indices.map { sequence in
             guard let values = llama_get_embeddings_seq(handle.pointer, llama_seq_id(sequence)) else {
                 throw LlamaError.notClassifier(path: model.path)

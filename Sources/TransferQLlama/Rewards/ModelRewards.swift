@@ -78,8 +78,17 @@ public final class ModelRewards {
         let headFile = file + ".head.json"
         if FileManager.default.fileExists(atPath: headFile) {
             let head = try LinearHead.read(headFile)
-            return try HeadReward(
-                head, name: "gguf:\(argument)", reader: try await reader(file, template: head.template))
+            let reader = try await reader(file, template: head.template)
+            let body = try shelf.store.backbone(of: reader.model)
+            guard body.sha256 == head.backbone.sha256, body.type == head.backbone.type else {
+                throw LlamaError.wrongBackbone(
+                    head: headFile, model: file, reason: "it was made for a file of another SHA-256")
+            }
+            guard parts.count == 1 else {
+                throw TransferQError.rewardSpecification(
+                    specification: "gguf:\(argument)", reason: "a head has one number; leave #\(parts[1]) out")
+            }
+            return try HeadReward(head, name: "gguf:\(argument)", reader: reader)
         }
         let model = try await shelf.load(file, purpose: .classification)
         return try ClassifierReward(

@@ -72,8 +72,7 @@ public final class TextReader: ConversationReader {
     func logOdds(of yes: String, over no: String, after questions: [[Message]]) async throws -> [Double] {
         let prompts = try questions.map(prompt)
         let (yes, no) = (tokens(of: yes), tokens(of: no))
-        let texts = prompts.flatMap { [Array($0.dropFirst()) + yes, Array($0.dropFirst()) + no] }
-        let readings = try await read(texts, prompt: [prompts[0][0]], wantsStates: false)
+        let readings = try await read(wholes: prompts.flatMap { [$0 + yes, $0 + no] }, wantsStates: false)
         return questions.indices.map { readings[2 * $0].logProbability - readings[2 * $0 + 1].logProbability }
     }
 
@@ -95,7 +94,10 @@ public final class TextReader: ConversationReader {
             try PromptEncoder(model: model).encode(
                 completion.conversation + [Message(role: "assistant", content: completion.text)], isOpen: false)
         }
-        return try await states(of: wholes.map { Array($0.dropFirst()) }, prompt: [wholes[0][0]])
+        return try await read(wholes: wholes, wantsStates: true).map { reading in
+            guard let state = reading.state else { throw LlamaError.noStates(model: model.path) }
+            return state
+        }
     }
 
     private func states(of texts: [[Token]], prompt: [Token]) async throws -> [PooledState] {
@@ -105,8 +107,22 @@ public final class TextReader: ConversationReader {
         }
     }
 
+    /// Readings of texts with their prompts; only the first token counts as one, which most templates share.
+    private func read(wholes: [[Token]], wantsStates: Bool) async throws -> [Reading] {
+        var readings: [Reading?] = wholes.map { _ in nil }
+        let groups = Dictionary(grouping: wholes.indices.filter { !wholes[$0].isEmpty }) { wholes[$0][0] }
+        for (first, indices) in groups.sorted(by: { $0.key < $1.key }) {
+            let texts = indices.map { Array(wholes[$0].dropFirst()) }
+            let read = try await read(texts, prompt: [first], wantsStates: wantsStates, includesEnds: true)
+            for (index, reading) in zip(indices, read) { readings[index] = reading }
+        }
+        return readings.compactMap { $0 }
+    }
+
     /// Readings of texts after a prompt; the log-probability is that of what the texts do not have in common.
-    func read(_ texts: [[Token]], prompt: [Token], wantsStates: Bool) async throws -> [Reading] {
+    func read(
+        _ texts: [[Token]], prompt: [Token], wantsStates: Bool, includesEnds: Bool = false
+    ) async throws -> [Reading] {
         guard let first = texts.first else { return [] }
         let policy = try policy(prompt: prompt, texts: texts)
         let common = texts.dropFirst().reduce(first.count) { length, text in
@@ -114,7 +130,7 @@ public final class TextReader: ConversationReader {
         }
         let continuations = texts.map { Continuation(prefix: [], tokens: Array($0.dropFirst(common))) }
         return try await policy.read(
-            continuations, after: Array(first.prefix(common)), wantsStates: wantsStates)
+            continuations, after: Array(first.prefix(common)), wantsStates: wantsStates, includesEnds: includesEnds)
     }
 
     /// The policy that is bound to `prompt`, in a context that holds the longest text; the others take turns if need

@@ -78,7 +78,7 @@ extension LlamaModel {
     public static func verify(path: String, adapter: String?, purpose: Purpose = .generation) async throws {
         let model = try LlamaModel(path: path, purpose: purpose)
         guard purpose == .generation else {
-            _ = try LlamaClassifier(model: model).scores(of: [Completion(conversation: [], text: "a b")])
+            _ = try await LlamaClassifier(model: model).scores(of: [Completion(conversation: [], text: "a b")])
             return
         }
         let loaded = try adapter.map { try LlamaAdapter(path: $0, model: model) }

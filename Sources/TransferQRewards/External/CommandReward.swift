@@ -31,7 +31,10 @@ public struct CommandReward: RewardModel {
         let line = try RewardProtocol.encoded(RewardProtocol.Request(completions)) + Data("\n".utf8)
         do {
             let reply = try await child.exchange(line)
-            return try RewardProtocol.rewards(in: reply, choice: nil)
+            let rewards = try RewardProtocol.rewards(in: reply, choice: nil)
+            // What else such a program may say belongs to no batch.
+            if rewards.count != completions.count { await child.stop() }
+            return rewards
         } catch let error as ReplyError {
             await child.stop()
             throw RewardError.failed(reward: name, reason: "\(error)")
@@ -47,12 +50,15 @@ private actor RewardChild {
         case cannotStart(String)
         case died(Int32)
         case late(Double)
+        case unasked(String)
 
         var description: String {
             switch self {
             case .cannotStart(let reason): "could not be started (\(reason)); check the command"
             case .died(let status):
                 "ended with status \(status), twice, before it answered; run the command by hand to see why"
+            case .unasked(let text):
+                "wrote \"\(text)\" without being asked; it must answer one line a batch, and nothing else"
             case .late(let seconds):
                 "did not answer within \(seconds) s; make it faster, or give it longer with --reward-timeout"
             }
@@ -78,13 +84,19 @@ private actor RewardChild {
         signal(SIGPIPE, SIG_IGN)
     }
 
-    deinit { if let running { kill(running.process.processIdentifier, SIGKILL) } }
+    deinit { if let running { Self.end(running.process) } }
 
     func stop() {
         guard let running else { return }
-        kill(running.process.processIdentifier, SIGKILL)
+        Self.end(running.process)
         running.process.waitUntilExit()
         self.running = nil
+    }
+
+    /// Ends the program with all that it started, as far as they share a process group of their own.
+    private static func end(_ process: Process) {
+        let id = process.processIdentifier
+        kill(getpgid(id) == id ? -id : id, SIGKILL)
     }
 
     /// Sends a line and waits for one.
@@ -111,9 +123,11 @@ private actor RewardChild {
             do {
                 return try await Self.converse(child.input, child.output, line: line, timeout: timeout)
             } catch is EndOfReply {
-                child.process.waitUntilExit()
+                // It has closed a pipe, which is not yet to have gone.
+                try? child.input.close()
+                for _ in 0..<100 where child.process.isRunning { try await Task.sleep(for: .milliseconds(10)) }
+                stop()
                 status = child.process.terminationStatus
-                running = nil
             } catch {
                 stop()
                 throw error
@@ -125,7 +139,7 @@ private actor RewardChild {
     private func start() throws -> Running {
         let process = Process()
         process.executableURL = URL(filePath: "/bin/sh")
-        process.arguments = ["-c", "exec \(command)"]
+        process.arguments = ["-c", command]
         let (input, output) = (Pipe(), Pipe())
         process.standardInput = input
         process.standardOutput = output
@@ -145,6 +159,13 @@ private actor RewardChild {
     ) async throws -> Data {
         var unsent = line[...]
         var reply = Data()
+        // What stands in the pipe already is an answer to nothing.
+        var early = [UInt8](repeating: 0, count: 256)
+        let waiting = read(output.fileDescriptor, &early, early.count)
+        if waiting > 0 {
+            let text = String(decoding: early.prefix(waiting), as: UTF8.self)
+            guard text.allSatisfy(\.isWhitespace) else { throw Failure.unasked(String(text.prefix(40))) }
+        }
         let deadline = ContinuousClock.now + .seconds(timeout)
         var pause = 0.0005
         while true {

@@ -30,7 +30,7 @@ enum RewardProtocol {
     /// | form | who answers so |
     /// |---|---|
     /// | `[1.5, -0.2]`, `{"rewards": […]}`, `{"scores": […]}` | our examples, OpenRLHF |
-    /// | `{"data": [{"index": 0, "score": 1.5}]}` | score endpoints |
+    /// | `{"data": [{"index": 0, "score": 1.5}]}` | servers that number their answers |
     /// | `{"data": [{"index": 0, "probs": [0.1, 0.9], "label": …}]}` | classification endpoints |
     /// | `{"data": [{"index": 0, "data": [1.5]}]}`, `… "embedding": …` | pooling endpoints |
     /// | `[[{"label": "good", "score": 0.9}, …]]`, `[{"label", "score"}]` | text-classification servers |
@@ -79,9 +79,11 @@ enum RewardProtocol {
         if let list = item as? [Any] {
             if list.count == 1 { return try number(in: list[0], choice: choice) }
             guard let choice else { throw ReplyError.ambiguous(list.count) }
-            if let place = Int(choice), list.indices.contains(place) { return try number(in: list[place], choice: nil) }
-            for case let entry as [String: Any] in list where entry["label"] as? String == choice {
-                return try number(in: entry, choice: nil)
+            // Servers sort labelled numbers by size, so a place among them says nothing.
+            let labels = list.map { ($0 as? [String: Any])?["label"] as? String }
+            if let place = labels.firstIndex(of: choice) { return try number(in: list[place], choice: nil) }
+            if let place = Int(choice), list.indices.contains(place), labels.allSatisfy({ $0 == nil }) {
+                return try number(in: list[place], choice: nil)
             }
             throw ReplyError.noSuchChoice(choice)
         }

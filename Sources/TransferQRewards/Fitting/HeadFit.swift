@@ -67,13 +67,6 @@ public struct FitData: Sendable {
         let order = (0..<count).sorted { noise.derived($0).uniform < noise.derived($1).uniform }
         return (0..<number).map { fold in order.indices.filter { $0 % number == fold }.map { order[$0] } }
     }
-
-    /// A part to fit on and the rest to measure on.
-    public func split(heldOut share: Double, seed: UInt64) -> (training: FitData, heldOut: FitData) {
-        let folds = folds(count, seed: seed).joined()
-        let size = min(count - 1, max(1, Int((Double(count) * share).rounded())))
-        return (subset(Array(folds.dropFirst(size))), subset(Array(folds.prefix(size))))
-    }
 }
 
 /// Mean and spread of every feature, from the training answers.
