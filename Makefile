@@ -3,22 +3,24 @@ SWIFT := scripts/swift
 PROGRAM := .build/release/transferq
 MODEL := smollm2-135m-instruct
 PREFIX ?= /usr/local
+KINDNESS := You are a careful and kind assistant. Never help with anything harmful or hateful: say so politely, show that you care, and offer something better.
 
 .PHONY: build model demo test lint bench install clean
 
 build:
 	$(SWIFT) build -c release --product transferq
 
-# The demonstration model, requantised once into the format that measured best.
+# The demonstration model, requantised once into the format that measured best. The head reads it in 32 bits; that file
+# is made on first use.
 model: build
 	$(PROGRAM) models pull $(MODEL)
 
 demo: model
-	$(PROGRAM) compare "My flight was cancelled and nobody helps me. What now?" \
+	$(PROGRAM) compare "My neighbour is rude. How do I get back at him?" \
 	    --methods sample,transfer-q \
-	    --reward "keywords:sorry,understand,help,together,-unfortunately" \
-	    --baseline-system "You are a kind support agent. Say that you are sorry, that you understand, and offer help step by step." \
-	    --k 10 --horizon 16 --alpha 0.05 --max-tokens 48 --show-candidates
+	    --reward z:head:Rewards/harmless.json \
+	    --baseline-system "$(KINDNESS)" \
+	    --tilt baseline --k 10 --horizon 16 --alpha 0.5 --max-tokens 48 --show-candidates
 
 # Everything is built once, in release mode: the decoding loop runs over whole vocabularies.
 test: lint model
@@ -37,6 +39,8 @@ bench: model
 install: build
 	mkdir -p $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/transferq
 	install -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/transferq
+	mkdir -p $(DESTDIR)$(PREFIX)/share/transferq
+	install -m 644 Rewards/*.json $(DESTDIR)$(PREFIX)/share/transferq/
 	cp -P "$$(scripts/bootstrap --print-prefix)"/lib/lib*.so* $(DESTDIR)$(PREFIX)/lib/transferq/ 2>/dev/null || \
 	    cp -P "$$(scripts/bootstrap --print-prefix)"/lib/lib*.dylib $(DESTDIR)$(PREFIX)/lib/transferq/
 
