@@ -4,9 +4,10 @@ import TransferQ
 import TransferQRewards
 
 @Suite struct DataTests {
+    private let scratch = Scratch()
+
     private func file(_ text: String, _ name: String = "data.jsonl") throws -> String {
-        let folder = FileManager.default.temporaryDirectory.appending(path: "transferq-data-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        let folder = try scratch.folder()
         let path = folder.appending(path: name).path
         try text.write(toFile: path, atomically: true, encoding: .utf8)
         return path

@@ -5,6 +5,8 @@ import TransferQRewards
 
 /// Rewards in other processes, well-behaved and not.
 @Suite struct ExternalTests {
+    private let scratch = Scratch()
+
     static let completions = ["please", "THANKS", "no"].map {
         Completion(conversation: [Message(role: "user", content: "Hi")], text: $0)
     }
@@ -17,8 +19,7 @@ import TransferQRewards
 
     /// A program of one line of Python a batch; `batch` holds the completions.
     private func program(_ body: String, timeout: Double = 30) throws -> CommandReward {
-        let folder = FileManager.default.temporaryDirectory.appending(path: "transferq-cmd-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        let folder = try scratch.folder()
         let script = """
             import json, os, sys, time
             mark = os.path.join(os.path.dirname(os.path.abspath(__file__)), "mark")

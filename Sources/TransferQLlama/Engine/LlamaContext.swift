@@ -67,7 +67,6 @@ public final class LlamaContext {
     /// Most tokens of one llama.cpp call.
     let batchSize: Int
     private let handle: ContextHandle
-    private let abortSwitch = AbortSwitch()
     private let pool: SequencePool
     /// Cells that each sequence decoded itself, by sequence id.
     private var ownCells: [Int]
@@ -87,48 +86,22 @@ public final class LlamaContext {
             throw LlamaError.contextRefused(cells: configuration.cells, reason: "the size is out of range")
         }
         batchSize = max(512, configuration.sequences)
-        var parameters = llama_context_default_params()
-        parameters.n_ctx = UInt32(configuration.cells)
-        parameters.n_batch = UInt32(batchSize)
-        parameters.n_ubatch = UInt32(batchSize)
-        parameters.n_seq_max = UInt32(configuration.sequences)
-        parameters.n_threads = Int32(
-            min(1024, max(1, configuration.threads ?? ProcessInfo.processInfo.activeProcessorCount)))
-        parameters.n_threads_batch = parameters.n_threads
-        // Whatever the file is for, states are wanted token by token.
-        parameters.pooling_type = LLAMA_POOLING_TYPE_NONE
-        parameters.kv_unified = true  // otherwise a partial fork ends the process
-        if configuration.isPrecise {
-            parameters.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_DISABLED
-            parameters.type_k = GGML_TYPE_F32
-            parameters.type_v = GGML_TYPE_F32
+        handle = try ContextHandle(model: model, configuration: configuration, batchSize: batchSize) { parameters in
+            // Whatever the file is for, states are wanted token by token.
+            parameters.pooling_type = LLAMA_POOLING_TYPE_NONE
+            parameters.swa_full = true  // forks need every position of a sliding window
         }
-        parameters.swa_full = true  // forks need every position of a sliding window
-        parameters.no_perf = true
-        parameters.abort_callback = { data in
-            guard let data else { return false }
-            return Unmanaged<AbortSwitch>.fromOpaque(data).takeUnretainedValue().isRaised
-        }
-        parameters.abort_callback_data = Unmanaged.passUnretained(abortSwitch).toOpaque()
-        LlamaLibrary.forgetLog()
-        guard let pointer = llama_init_from_model(model.handle.pointer, parameters) else {
-            throw LlamaError.contextRefused(
-                cells: configuration.cells, reason: LlamaLibrary.firstComplaint(otherwise: "no reason was given"))
-        }
-        handle = ContextHandle(
-            pointer, batchSize: batchSize, sequences: configuration.sequences, model: model.handle,
-            abortSwitch: abortSwitch)
         if let adapter {
             var adapters: [OpaquePointer?] = [adapter.pointer]
             var scales: [Float] = [1]
-            guard llama_set_adapters_lora(pointer, &adapters, 1, &scales) == 0 else {
+            guard llama_set_adapters_lora(handle.pointer, &adapters, 1, &scales) == 0 else {
                 throw LlamaError.adapterRejected(
                     path: adapter.path, model: model.path, reason: "llama.cpp could not apply it")
             }
         }
         self.model = model
         self.adapter = adapter
-        cells = Int(llama_n_ctx(pointer))
+        cells = Int(llama_n_ctx(handle.pointer))
         pool = SequencePool(count: configuration.sequences)
         ownCells = [Int](repeating: 0, count: configuration.sequences)
         origins = ownCells
@@ -266,8 +239,8 @@ public final class LlamaContext {
         }
         batch.n_tokens = Int32(entries.count)
         LlamaLibrary.forgetLog()
-        abortSwitch.listen(to: signal)
-        defer { abortSwitch.listen(to: nil) }
+        handle.abortSwitch.listen(to: signal)
+        defer { handle.abortSwitch.listen(to: nil) }
         if signal.isRaised { throw CancellationError() }
         switch llama_decode(handle.pointer, batch) {
         case 0: return
@@ -276,32 +249,6 @@ public final class LlamaContext {
         case let code:
             throw LlamaError.decodeFailed(code: code, reason: LlamaLibrary.firstComplaint(otherwise: ""))
         }
-    }
-}
-
-/// Frees a context and its batch with their last user.
-final class ContextHandle: Sendable {
-    // Used on the inference actor only; freed when nobody can.
-    nonisolated(unsafe) let pointer: OpaquePointer
-    nonisolated(unsafe) let memory: llama_memory_t?
-    nonisolated(unsafe) let batch: llama_batch
-    // llama.cpp reads both until the context is freed, so they go after it.
-    private let model: ModelHandle
-    private let abortSwitch: AbortSwitch
-
-    init(
-        _ pointer: OpaquePointer, batchSize: Int, sequences: Int, model: ModelHandle, abortSwitch: AbortSwitch
-    ) {
-        self.pointer = pointer
-        self.model = model
-        memory = llama_get_memory(pointer)
-        batch = llama_batch_init(Int32(batchSize), 0, Int32(sequences))
-        self.abortSwitch = abortSwitch
-    }
-
-    deinit {
-        llama_batch_free(batch)
-        llama_free(pointer)
     }
 }
 

@@ -12,7 +12,6 @@ public final class LlamaClassifier {
     /// Numbers that the model gives for a text, with their names where the file has them.
     public nonisolated let labels: [String]
     private let handle: ContextHandle
-    private let abortSwitch = AbortSwitch()
     private let batchSize: Int
     private static let sequences = 64
 
@@ -24,34 +23,12 @@ public final class LlamaClassifier {
             llama_model_cls_label(model.handle.pointer, UInt32(index)).map { String(cString: $0) } ?? "\(index)"
         }
         batchSize = min(2048, max(64, model.trainedContextLength))
-        var parameters = llama_context_default_params()
-        parameters.n_ctx = UInt32(batchSize)
-        parameters.n_batch = UInt32(batchSize)
-        // Attention in both directions needs a text in one piece.
-        parameters.n_ubatch = UInt32(batchSize)
-        parameters.n_seq_max = UInt32(Self.sequences)
-        parameters.n_threads = Int32(
-            min(1024, max(1, threads ?? ProcessInfo.processInfo.activeProcessorCount)))
-        parameters.n_threads_batch = parameters.n_threads
-        parameters.kv_unified = true
-        parameters.embeddings = true
-        parameters.pooling_type = LLAMA_POOLING_TYPE_RANK
-        parameters.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_DISABLED
-        parameters.type_k = GGML_TYPE_F32
-        parameters.type_v = GGML_TYPE_F32
-        parameters.no_perf = true
-        parameters.abort_callback = { data in
-            guard let data else { return false }
-            return Unmanaged<AbortSwitch>.fromOpaque(data).takeUnretainedValue().isRaised
+        let configuration = LlamaContext.Configuration(
+            cells: batchSize, sequences: Self.sequences, threads: threads, isPrecise: true)
+        handle = try ContextHandle(model: model, configuration: configuration, batchSize: batchSize) { parameters in
+            parameters.embeddings = true
+            parameters.pooling_type = LLAMA_POOLING_TYPE_RANK
         }
-        parameters.abort_callback_data = Unmanaged.passUnretained(abortSwitch).toOpaque()
-        LlamaLibrary.forgetLog()
-        guard let pointer = llama_init_from_model(model.handle.pointer, parameters) else {
-            throw LlamaError.contextRefused(
-                cells: batchSize, reason: LlamaLibrary.firstComplaint(otherwise: "no reason was given"))
-        }
-        handle = ContextHandle(
-            pointer, batchSize: batchSize, sequences: Self.sequences, model: model.handle, abortSwitch: abortSwitch)
         self.model = model
     }
 
@@ -104,8 +81,8 @@ public final class LlamaClassifier {
         }
         batch.n_tokens = Int32(row)
         LlamaLibrary.forgetLog()
-        abortSwitch.listen(to: signal)
-        defer { abortSwitch.listen(to: nil) }
+        handle.abortSwitch.listen(to: signal)
+        defer { handle.abortSwitch.listen(to: nil) }
         if signal.isRaised { throw CancellationError() }
         let code = llama_decode(handle.pointer, batch)
         if signal.isRaised { throw CancellationError() }

@@ -1,0 +1,60 @@
+import CLlama
+import Foundation
+
+/// A context of llama.cpp with a batch to fill; both are freed with their last user.
+final class ContextHandle: Sendable {
+    // Used on the inference actor only; freed when nobody can.
+    nonisolated(unsafe) let pointer: OpaquePointer
+    /// Nil for a model that keeps nothing between calls.
+    nonisolated(unsafe) let memory: llama_memory_t?
+    nonisolated(unsafe) let batch: llama_batch
+    // llama.cpp reads both until the context is freed, so they go after it.
+    let abortSwitch = AbortSwitch()
+    private let model: ModelHandle
+
+    /// - Parameters:
+    ///   - batchSize: most tokens of one call, which are computed in one piece.
+    ///   - adjust: the last word on the parameters.
+    /// - Throws: ``LlamaError/contextRefused(cells:reason:)``.
+    @InferenceActor
+    init(
+        model: LlamaModel, configuration: LlamaContext.Configuration, batchSize: Int,
+        adjust: (inout llama_context_params) -> Void
+    ) throws {
+        var parameters = llama_context_default_params()
+        parameters.n_ctx = UInt32(configuration.cells)
+        parameters.n_batch = UInt32(batchSize)
+        parameters.n_ubatch = UInt32(batchSize)
+        parameters.n_seq_max = UInt32(configuration.sequences)
+        parameters.n_threads = Int32(
+            min(1024, max(1, configuration.threads ?? ProcessInfo.processInfo.activeProcessorCount)))
+        parameters.n_threads_batch = parameters.n_threads
+        parameters.kv_unified = true  // otherwise a partial fork ends the process
+        if configuration.isPrecise {
+            parameters.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_DISABLED
+            parameters.type_k = GGML_TYPE_F32
+            parameters.type_v = GGML_TYPE_F32
+        }
+        parameters.no_perf = true
+        parameters.abort_callback = { data in
+            guard let data else { return false }
+            return Unmanaged<AbortSwitch>.fromOpaque(data).takeUnretainedValue().isRaised
+        }
+        parameters.abort_callback_data = Unmanaged.passUnretained(abortSwitch).toOpaque()
+        adjust(&parameters)
+        LlamaLibrary.forgetLog()
+        guard let pointer = llama_init_from_model(model.handle.pointer, parameters) else {
+            throw LlamaError.contextRefused(
+                cells: configuration.cells, reason: LlamaLibrary.firstComplaint(otherwise: "no reason was given"))
+        }
+        self.pointer = pointer
+        self.model = model.handle
+        memory = llama_get_memory(pointer)
+        batch = llama_batch_init(Int32(batchSize), 0, Int32(configuration.sequences))
+    }
+
+    deinit {
+        llama_batch_free(batch)
+        llama_free(pointer)
+    }
+}
