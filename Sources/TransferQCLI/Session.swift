@@ -74,13 +74,15 @@ struct Session: Sendable {
         func configuration(
             policies: Int, prompts: Int, of model: LlamaModel, _ prompt: [Token], _ adapter: LlamaAdapter?
         ) -> LlamaContext.Configuration {
-            // Twice the sequences where they can be had: one policy reads rollouts while another keeps its candidates.
+            // More sequences where they can be had: one policy reads rollouts while another keeps its candidates, and a
+            // reward's readings of candidates go in waves.
+            let sharesStates = rewardSource == model.stateSource(prompt: prompt, adapter: adapter)
             let needed = sequences + policies
+            let spare = sequences + (sharesStates ? 64 : 0)
             return .init(
-                cells: prompts + policies * (maximumLength + 1) + rolledOut + sequences,
-                sequences: max(needed, min(needed + sequences, LlamaLibrary.maximumSequences)),
-                threads: models.threads,
-                isPrecise: rewardSource == model.stateSource(prompt: prompt, adapter: adapter))
+                cells: prompts + policies * (maximumLength + 1) + rolledOut + 2 * spare,
+                sequences: max(needed, min(needed + spare, LlamaLibrary.maximumSequences)), threads: models.threads,
+                isPrecise: sharesStates)
         }
         let context = try await LlamaContext(
             model: model,

@@ -82,6 +82,16 @@ import TransferQRewards
         #expect(line.contains("\"role\":\"chosen\"") && line.contains("\"length:4:0.5\":"))
         #expect(scored.complaints.contains("pair accuracy"))
 
+        // Its own backbone and prompt: the states come from the policy itself, whatever the method.
+        for method in ["args", "cd", "transfer-q", "best-of-n", "greedy", "sample"] {
+            let run = try shop.run([
+                "generate", "tell me", "--model", shop.path("tiny.gguf"), "--method", method, "--max-tokens", "6",
+                "--reward", reward, "--format", "json",
+            ])
+            #expect(run.status == 0, "\(method): \(run.complaints)")
+            #expect(try run.answer().reward != nil)
+        }
+
         let calibrated = try shop.run([
             "reward", "calibrate", held, "--reward", "length:4", "--model", shop.path("tiny.gguf"), "--limit", "8",
         ])
