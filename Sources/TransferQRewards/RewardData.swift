@@ -31,6 +31,13 @@ extension Completion {
     }
 }
 
+extension [Message] {
+    /// hh-rlhf's form: "\n\nHuman: …\n\nAssistant: …"; all that is not the assistant's counts as the human's.
+    package var dialogue: String {
+        map { "\n\n\($0.role == "assistant" ? "Assistant" : "Human"): \($0.content)" }.joined()
+    }
+}
+
 /// What a file of JSON lines holds.
 public enum RewardData: Sendable {
     case pairs([PreferencePair])
@@ -50,7 +57,7 @@ public enum RewardData: Sendable {
     /// - Throws: ``RewardError`` that names the file and the line.
     public static func read(_ path: String) throws -> (data: RewardData, sha256: String) {
         let bytes = try contents(of: path)
-        let hash = SHA256.hash(data: bytes).map { String(format: "%02x", $0) }.joined()
+        let hash = SHA256.hash(data: bytes).hexadecimal
         var records: [Record] = []
         let decoder = JSONDecoder()
         for (index, line) in lines(of: bytes) {

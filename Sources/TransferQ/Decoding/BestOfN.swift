@@ -32,11 +32,10 @@ public struct BestOfN: NamedDecodingMethod {
     public func decide(_ state: DecodingState) async throws -> Decision {
         let reward = try state.task.requireReward(for: Self.name)
         let policy = role.policy(of: state.task)
-        let source = try await reward.stateSource(for: state.task.conversation)
         let request = RolloutRequest(
             response: state.response, prefixes: [[]], count: count, maximumLength: state.remainingLength,
             sampling: sampling, noise: state.noise(.rollout),
-            wantsStates: source != nil && source == policy.stateSource)
+            wantsStates: try await reward.reads(policy, in: state.task.conversation))
         let rollouts = try await policy.rollouts(request)[0]
         let completions = rollouts.map { state.completion(adding: $0.tokens, state: $0.state) }
         var usage = Usage()

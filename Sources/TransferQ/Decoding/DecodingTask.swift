@@ -79,6 +79,17 @@ public struct DecodingState: Sendable {
         return Candidate(token: draw.tokens[0], logProbability: draw.logProbability)
     }
 
+    /// Completions for `reward`, one for each of `endings` behind the response. Where the reward reads the reference's
+    /// hidden states they come along: the reference decodes an ending of one token once, and never again if it is chosen.
+    func completions(adding endings: [[Token]], for reward: any RewardModel) async throws -> [Completion] {
+        guard try await reward.reads(task.reference, in: task.conversation) else {
+            return endings.map { completion(adding: $0) }
+        }
+        let continuations = endings.map { Continuation(prefix: $0, tokens: []) }
+        let readings = try await task.reference.read(continuations, after: response, wantsStates: true)
+        return zip(endings, readings).map { completion(adding: $0, state: $1.state) }
+    }
+
     /// What a reward sees when `tokens` follow the response.
     func completion(adding tokens: [Token], state: PooledState? = nil) -> Completion {
         let all = response + tokens

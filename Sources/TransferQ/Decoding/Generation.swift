@@ -80,29 +80,14 @@ public struct Generation: AsyncSequence, Sendable {
         /// Of a cancelled generation it is worked out apart from the cancelled task, and given up after 3 seconds.
         private func score(_ finishReason: FinishReason, usage: inout Usage) async throws -> RewardScore? {
             guard let model = state.task.reward, finishReason != .failed else { return nil }
+            guard finishReason == .cancelled else {
+                return try await Self.score(state, ending: ending, by: model, usage: &usage)
+            }
             let (state, ending) = (self.state, self.ending)
             let work = Task {
                 var usage = Usage()
-                var completion = state.completion(adding: ending)
-                let reference = state.task.reference
-                if let source = reference.stateSource,
-                    try await model.stateSource(for: state.task.conversation) == source
-                {
-                    let whole = Continuation(prefix: [], tokens: [])
-                    completion.state =
-                        try await reference.read([whole], after: state.response, wantsStates: true)[0].state
-                }
-                let score = try await UniqueCompletions([completion]).scores(by: model, usage: &usage)[0]
+                let score = try await Self.score(state, ending: ending, by: model, usage: &usage)
                 return (score: score, usage: usage)
-            }
-            guard finishReason == .cancelled else {
-                let result = try await withTaskCancellationHandler {
-                    try await work.value
-                } onCancel: {
-                    work.cancel()
-                }
-                usage += result.usage
-                return result.score
             }
             let limit = Task {
                 try await Task.sleep(for: .seconds(3))
@@ -113,6 +98,13 @@ public struct Generation: AsyncSequence, Sendable {
             guard let result = try? await work.value else { return nil }
             usage += result.usage
             return result.score
+        }
+
+        private static func score(
+            _ state: DecodingState, ending: [Token], by model: any RewardModel, usage: inout Usage
+        ) async throws -> RewardScore {
+            let completions = try await state.completions(adding: [ending], for: model)
+            return try await UniqueCompletions(completions).scores(by: model, usage: &usage)[0]
         }
 
         private mutating func take(_ decision: Decision) -> DecodingStep {

@@ -36,3 +36,29 @@ public struct Completion: Hashable, Sendable {
         self.state = state
     }
 }
+
+extension [Completion] {
+    /// Works out a number for each completion, conversation by conversation, in the order of their first completions, so
+    /// that equal calls do equal work.
+    ///
+    /// - Parameter work: gets completions of one conversation, and returns as many numbers.
+    package func byConversation(_ work: ([Completion]) async throws -> [Double]) async throws -> [Double] {
+        var numbers = [Double](repeating: 0, count: count)
+        let groups = Dictionary(grouping: indices) { self[$0].conversation }
+        for members in groups.values.sorted(by: { $0[0] < $1[0] }) {
+            let results = try await work(members.map { self[$0] })
+            for (index, number) in zip(members, results) { numbers[index] = number }
+        }
+        return numbers
+    }
+}
+
+extension [[Token]] {
+    /// Tokens that all begin with; 0 for none.
+    package var commonPrefixLength: Int {
+        guard let first else { return 0 }
+        return dropFirst().reduce(first.count) { length, other in
+            Swift.min(length, zip(first, other).prefix { $0 == $1 }.count)
+        }
+    }
+}

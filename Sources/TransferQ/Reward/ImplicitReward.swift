@@ -40,15 +40,11 @@ public struct ImplicitReward: RewardModel {
     public var range: ClosedRange<Double>? { nil }
 
     public func rewards(for completions: [Completion]) async throws -> [Double] {
-        var rewards = [Double](repeating: 0, count: completions.count)
-        let byConversation = Dictionary(grouping: completions.indices) { completions[$0].conversation }
-        for indices in byConversation.values.sorted(by: { $0[0] < $1[0] }) {
-            let group = indices.map { completions[$0] }
+        try await completions.byConversation { group in
             let left = try await logProbabilities(of: group, by: aligned, known: known.0)
             let right = try await logProbabilities(of: group, by: base, known: known.1)
-            for (place, index) in indices.enumerated() { rewards[index] = beta * (left[place] - right[place]) }
+            return zip(left, right).map { beta * ($0 - $1) }
         }
-        return rewards
     }
 
     /// log ρ(y|x) of completions of one conversation, per token if so asked.
@@ -60,9 +56,7 @@ public struct ImplicitReward: RewardModel {
         let conversation = completions[0].conversation
         let policy = try await reader.policy(for: conversation, texts: texts)
         // An end token must not become a part of the response that the rest is read after.
-        let common = texts.dropFirst().reduce(max(0, texts[0].count - 1)) { length, text in
-            min(length, zip(texts[0], text).prefix { $0 == $1 }.count, max(0, text.count - 1))
-        }
+        let common = max(0, min(texts.commonPrefixLength, (texts.map(\.count).min() ?? 0) - 1))
         let shared = Array(texts[0].prefix(common))
         let start = await known.get(conversation, atMost: shared)
         // In one pass: what the texts have in common beyond what is known, and each text behind it. A single common token

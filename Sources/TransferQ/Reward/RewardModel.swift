@@ -79,6 +79,12 @@ extension RewardModel {
 
     public func stateSource(for conversation: [Message]) async throws -> StateSource? { nil }
 
+    /// Whether hidden states of `policy` serve this reward in place of reading the text.
+    func reads(_ policy: any Policy, in conversation: [Message]) async throws -> Bool {
+        guard let source = try await stateSource(for: conversation) else { return false }
+        return source == policy.stateSource
+    }
+
     /// The scores, after a check that there is one finite number for each completion within the stated range.
     ///
     /// - Throws: ``TransferQError`` that names the reward and the first offending value.

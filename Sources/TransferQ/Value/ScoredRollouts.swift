@@ -17,14 +17,14 @@ struct RolloutScorer: Sendable {
     ///
     /// Where the reward reads hidden states that a policy at hand has anyway, that policy's own pass serves.
     func branches(for candidates: [[Token]], in state: DecodingState) async throws -> ([Branch], Usage) {
-        let source = try await reward.stateSource(for: state.task.conversation)
+        let conversation = state.task.conversation
         let rollouts = try await self.rollouts(
-            of: candidates, in: state, wantsStates: source != nil && source == policy.stateSource)
+            of: candidates, in: state, wantsStates: try await reward.reads(policy, in: conversation))
         var usage = Usage()
         usage.rolloutTokens = rollouts.joined().reduce(0) { $0 + $1.tokens.count }
         var readings: [[Reading]]?
         let reference = state.task.reference
-        if let source, reference !== policy, source == reference.stateSource {
+        if reference !== policy, try await reward.reads(reference, in: conversation) {
             readings = try await read(candidates, rollouts, by: reference, in: state, usage: &usage)
         }
         let completions = candidates.indices.map { index in

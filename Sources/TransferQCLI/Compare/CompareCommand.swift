@@ -97,7 +97,8 @@ struct CompareCommand: AsyncParsableCommand {
         guard conversations.count >= 2 else {
             throw UsageError("\(file) has one prompt; give at least two, or the prompt itself without --prompts")
         }
-        let settings = try await Fingerprint.of(Settings(models, answer, methods))
+        // Hashes whole models, and is needed only where results are kept.
+        let settings = set.output == nil ? "" : try await Fingerprint.of(Settings(models, answer, methods))
         let keys = try conversations.map(Fingerprint.of)
         let found = try PromptResultFile(path: set.output, settings: settings)
         if !found.results.isEmpty { Console.say("\(found.results.count) answers are there already") }
@@ -182,7 +183,7 @@ struct CompareCommand: AsyncParsableCommand {
 /// A short hash of what is written as JSON.
 enum Fingerprint {
     static func of(_ value: some Encodable) throws -> String {
-        SHA256.hash(data: Data(try JSON.line(value).utf8)).prefix(8).map { String(format: "%02x", $0) }.joined()
+        SHA256.hash(data: Data(try JSON.line(value).utf8)).prefix(8).hexadecimal
     }
 }
 

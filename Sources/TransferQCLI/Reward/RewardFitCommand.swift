@@ -230,7 +230,7 @@ struct ReliabilityPlot {
         return (0..<bins).map { bin in
             let part = sorted[(bin * sorted.count / bins)..<((bin + 1) * sorted.count / bins)]
             let sure = part.reduce(0) { $0 + 1 / (1 + exp(-abs($1))) } / Double(part.count)
-            return (sure, part.reduce(0) { $0 + ($1 > 0 ? 1 : $1 == 0 ? 0.5 : 0) } / Double(part.count))
+            return (sure, HeadFit.accuracy(Array(part)).accuracy)
         }
     }
 

@@ -36,17 +36,6 @@ public final class LlamaContext {
         let sequences: [SequenceLease]
         /// Whether what the token leads to is handed out.
         let isOutput: Bool
-
-        init(token: Token, position: Int, sequences: [SequenceLease], isOutput: Bool) {
-            self.token = token
-            self.position = position
-            self.sequences = sequences
-            self.isOutput = isOutput
-        }
-
-        init(token: Token, position: Int, sequence: SequenceLease, isOutput: Bool) {
-            self.init(token: token, position: position, sequences: [sequence], isOutput: isOutput)
-        }
     }
 
     /// What a decoded token leads to; valid while it is handed out.
@@ -268,5 +257,11 @@ extension LlamaContext {
             loss -= logProbability
         }
         return loss
+    }
+}
+
+extension LlamaContext.Entry {
+    init(token: Token, position: Int, sequence: SequenceLease, isOutput: Bool) {
+        self.init(token: token, position: position, sequences: [sequence], isOutput: isOutput)
     }
 }

@@ -1,5 +1,6 @@
 import Crypto
 import Foundation
+import TransferQ
 
 /// What can be told of a GGUF file without llama.cpp.
 public enum GGUFFile {
@@ -27,6 +28,6 @@ public enum GGUFFile {
         do {
             while let block = try file.read(upToCount: 1 << 20), !block.isEmpty { hash.update(data: block) }
         } catch { throw LlamaError.unreadable(path: path) }
-        return hash.finalize().map { String(format: "%02x", $0) }.joined()
+        return hash.finalize().hexadecimal
     }
 }

@@ -36,7 +36,7 @@ public struct LlamaVocabulary: Vocabulary {
         self.offsets = offsets
         self.ends = ends
         self.markers = markers
-        fingerprint = hash.finalize().map { String(format: "%02x", $0) }.joined()
+        fingerprint = hash.finalize().hexadecimal
     }
 
     public func isEnd(_ token: Token) -> Bool { ends.contains(token) }

@@ -94,6 +94,6 @@ public struct FeatureStore: Sendable {
             }
             add(completion.text)
         }
-        return hash.finalize().prefix(16).map { String(format: "%02x", $0) }.joined()
+        return hash.finalize().prefix(16).hexadecimal
     }
 }

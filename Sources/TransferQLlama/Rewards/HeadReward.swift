@@ -33,14 +33,7 @@ public struct HeadReward: RewardModel {
     }
 
     public func rewards(for completions: [Completion]) async throws -> [Double] {
-        var rewards = [Double](repeating: 0, count: completions.count)
-        let byConversation = Dictionary(grouping: completions.indices) { completions[$0].conversation }
-        // In the order of their first completion, so that equal calls do equal work.
-        for indices in byConversation.values.sorted(by: { $0[0] < $1[0] }) {
-            let states = try await states(of: indices.map { completions[$0] })
-            for (index, state) in zip(indices, states) { rewards[index] = head.reward(of: state) }
-        }
-        return rewards
+        try await completions.byConversation { try await states(of: $0).map(head.reward) }
     }
 
     /// The states of completions of one conversation.

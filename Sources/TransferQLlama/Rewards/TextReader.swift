@@ -48,8 +48,7 @@ public final class TextReader: ConversationReader {
             tokens = try PromptEncoder(model: model).encode(
                 turns.isEmpty ? [Message(role: "user", content: ".")] : turns)
         case .dialogue:
-            let texts = turns.map { "\n\n\($0.role == "assistant" ? "Assistant" : "Human"): \($0.content)" }
-            tokens = try PromptEncoder(model: model).encode(raw: texts.joined() + "\n\nAssistant:")
+            tokens = try PromptEncoder(model: model).encode(raw: turns.dialogue + "\n\nAssistant:")
         }
         lastPrompt = (conversation, tokens)
         return tokens
@@ -85,7 +84,8 @@ public final class TextReader: ConversationReader {
     ///
     /// - Throws: ``LlamaError/promptTooLong(tokens:limit:)`` when one does not fit the model; `CancellationError`.
     public func states(of texts: [String], after conversation: [Message]) async throws -> [PooledState] {
-        try await states(of: texts.map(tokens), prompt: try prompt(for: conversation))
+        try states(
+            in: try await read(texts.map(tokens), prompt: try prompt(for: conversation), wantsStates: true))
     }
 
     /// The states at the end of conversations whose last turn, the answer, is closed.
@@ -94,14 +94,11 @@ public final class TextReader: ConversationReader {
             try PromptEncoder(model: model).encode(
                 completion.conversation + [Message(role: "assistant", content: completion.text)], isOpen: false)
         }
-        return try await read(wholes: wholes, wantsStates: true).map { reading in
-            guard let state = reading.state else { throw LlamaError.noStates(model: model.path) }
-            return state
-        }
+        return try states(in: try await read(wholes: wholes, wantsStates: true))
     }
 
-    private func states(of texts: [[Token]], prompt: [Token]) async throws -> [PooledState] {
-        try await read(texts, prompt: prompt, wantsStates: true).map { reading in
+    private func states(in readings: [Reading]) throws -> [PooledState] {
+        try readings.map { reading in
             guard let state = reading.state else { throw LlamaError.noStates(model: model.path) }
             return state
         }
@@ -125,9 +122,7 @@ public final class TextReader: ConversationReader {
     ) async throws -> [Reading] {
         guard let first = texts.first else { return [] }
         let policy = try policy(prompt: prompt, texts: texts)
-        let common = texts.dropFirst().reduce(first.count) { length, text in
-            min(length, zip(first, text).prefix { $0 == $1 }.count)
-        }
+        let common = texts.commonPrefixLength
         let continuations = texts.map { Continuation(prefix: [], tokens: Array($0.dropFirst(common))) }
         return try await policy.read(
             continuations, after: Array(first.prefix(common)), wantsStates: wantsStates, includesEnds: includesEnds)

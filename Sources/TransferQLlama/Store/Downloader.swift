@@ -1,5 +1,6 @@
 import Crypto
 public import Foundation
+import TransferQ
 
 /// Brings files over HTTPS: resumed after a cut, complete or not there at all.
 ///
@@ -50,9 +51,9 @@ public struct Downloader: Sendable {
             throw StoreError.cannotWrite(path: target.path, reason: error.localizedDescription)
         }
         // The address is part of the name: what came from elsewhere is no beginning of this file.
-        let mark = SHA256.hash(data: Data(address.absoluteString.utf8)).prefix(6).map { String(format: "%02x", $0) }
+        let mark = SHA256.hash(data: Data(address.absoluteString.utf8)).prefix(6).hexadecimal
         let transfer = Transfer(
-            address: address, partial: target.appendingPathExtension(mark.joined() + ".partial"))
+            address: address, partial: target.appendingPathExtension(mark + ".partial"))
         for attempt in 1... {
             do {
                 try await transfer.run(progress: progress)

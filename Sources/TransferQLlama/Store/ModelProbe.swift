@@ -9,8 +9,8 @@ import TransferQRewards
 /// loads the file, decodes two tokens, and says what is wrong; if it dies, that is the answer. A file that passed is
 /// remembered by path, size and time of change, so it is tried once.
 public struct ModelProbe: Sendable {
-    /// A program that takes `--purpose PURPOSE model [adapter]` behind `arguments`, exits with 0 when they load, and otherwise prints
-    /// one sentence to its standard error.
+    /// A program that takes `--purpose PURPOSE model [adapter]` behind `arguments`, exits with 0 when they load, and
+    /// otherwise prints one sentence to its standard error.
     let executable: URL
     let arguments: [String]
     let stamps: URL
@@ -61,7 +61,7 @@ public struct ModelProbe: Sendable {
             hash.update(data: Data("\(path)|\(size)|\(changed)|\(inode)|\(LlamaLibrary.version)\n".utf8))
         }
         hash.update(data: Data(purpose.rawValue.utf8))
-        return hash.finalize().map { String(format: "%02x", $0) }.joined()
+        return hash.finalize().hexadecimal
     }
 }
 

@@ -125,7 +125,6 @@ public struct HTTPReward: RewardModel {
     }
 
     private static func dialogue(_ completion: Completion) -> String {
-        let turns = completion.conversation.map { "\($0.role == "assistant" ? "Assistant" : "Human"): \($0.content)" }
-        return (turns + ["Assistant: \(completion.text)"]).map { "\n\n\($0)" }.joined()
+        (completion.conversation + [Message(role: "assistant", content: completion.text)]).dialogue
     }
 }
