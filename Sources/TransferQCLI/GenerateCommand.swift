@@ -63,7 +63,8 @@ struct GenerateCommand: AsyncParsableCommand {
         switch format {
         case .text:
             Console.print(showCandidates ? summary.response : "")
-            Console.draw(Summary.line(summary, method: configured.name))
+            let approximations = configured.method.approximations + (try answer.budget).names
+            Console.draw(Summary.line(summary, method: configured.name, approximations: approximations))
         case .json:
             let report = AnswerReport(
                 summary, method: configured, session: session, sources: try SourceReport(session))
@@ -76,7 +77,7 @@ struct GenerateCommand: AsyncParsableCommand {
 
 /// The figures of an answer in one line.
 enum Summary {
-    static func line(_ summary: GenerationSummary, method: String) -> String {
+    static func line(_ summary: GenerationSummary, method: String, approximations: [String]) -> String {
         let usage = summary.usage
         var parts = [method]
         if let reward = summary.reward { parts.append(String(format: "reward %.3f", reward)) }
@@ -89,6 +90,16 @@ enum Summary {
         if let spread = summary.diagnostics.rewardSpread { parts.append(String(format: "spread %.3f", spread)) }
         if let outside = summary.diagnostics.outsideProbability {
             parts.append(String(format: "%.0f %% outside the candidates", 100 * outside))
+        }
+        if let evaluated = summary.diagnostics.evaluatedCandidates {
+            parts.append(String(format: "%.1f candidates evaluated", evaluated))
+        }
+        if let share = summary.diagnostics.certifiedShare, share > 0 {
+            parts.append(String(format: "%.0f %% of steps certified", 100 * share))
+        }
+        parts += approximations.map { "approximate: \($0)" }
+        if summary.diagnostics.audited > 0 {
+            parts.append("\(summary.diagnostics.auditMisses) of \(summary.diagnostics.audited) checks failed")
         }
         parts.append(String(format: "%.1f s", usage.seconds))
         parts.append(summary.finishReason.rawValue)

@@ -165,6 +165,30 @@ struct MethodOptions: ParsableArguments {
     @Option(parsing: .unconditional, help: "Choose among k sampled blocks of this many tokens.")
     var blockwise: Int?
 
+    @Option(help: "Exact speed-ups to switch off: prune, reuse, look-ahead (split by commas), or all.")
+    var without: String?
+
+    @Option(parsing: .unconditional, help: "Rollouts that a batch is filled up to with those of coming steps.")
+    var width: Int?
+
+    @Option(parsing: .unconditional, help: "The range of a reward that states none, LOW..HIGH: lets bounds prune.")
+    var rewardRange: String?
+
+    @Option(parsing: .unconditional, help: "Approximate: leave out what wins with a chance below 1 - this, a step.")
+    var confidence: Double?
+
+    @Option(parsing: .unconditional, help: "Share of what confidence leaves out that is evaluated to check.")
+    var audit: Double?
+
+    @Option(parsing: .unconditional, help: "Approximate: no rollouts where the candidates' entropy (nats) is lower.")
+    var gateEntropy: Double?
+
+    @Option(parsing: .unconditional, help: "Approximate: no rollouts where the first candidate is at least as likely.")
+    var gateProbability: Double?
+
+    @Flag(help: "Approximate: halve the candidates by their unfinished rollouts.")
+    var race = false
+
     /// The parameters given, by their names in the method table.
     var values: [String: ParameterValue] {
         let given: [(String, ParameterValue?)] = [
@@ -177,6 +201,10 @@ struct MethodOptions: ParsableArguments {
             ("top-p", topP.map { .number($0) }), ("min-p", minP.map { .number($0) }),
             ("beta", beta.map { .number($0) }), ("clip", clip.map { .number($0) }),
             ("kl-budget", klBudget.map { .number($0) }), ("blockwise", blockwise.map { .integer($0) }),
+            ("without", without.map { .text($0) }), ("width", width.map { .integer($0) }),
+            ("reward-range", rewardRange.map { .text($0) }), ("confidence", confidence.map { .number($0) }),
+            ("audit", audit.map { .number($0) }), ("gate-entropy", gateEntropy.map { .number($0) }),
+            ("gate-probability", gateProbability.map { .number($0) }), ("race", race ? .text("on") : nil),
         ]
         return Dictionary(uniqueKeysWithValues: given.compactMap { name, value in value.map { (name, $0) } })
     }
@@ -198,6 +226,17 @@ struct AnswerOptions: ParsableArguments {
 
     @Option(parsing: .unconditional, help: "Seconds that a reward's program or server may take for a batch.")
     var rewardTimeout = 60.0
+
+    @Option(parsing: .unconditional, help: "Approximate: end an answer after so many seconds with what there is.")
+    var timeBudget: Double?
+
+    @Option(
+        parsing: .unconditional, help: "Approximate: end an answer after so many tokens, those of rollouts included.")
+    var tokenBudget: Int?
+
+    var budget: DecodingTask.Budget {
+        get throws { try DecodingTask.Budget(seconds: timeBudget, tokens: tokenBudget) }
+    }
 
     func validate() throws {
         guard maxTokens >= 1 else {

@@ -52,6 +52,9 @@ struct AnswerReport: Encodable {
     let effectiveSampleSize: Double?
     let rewardSpread: Double?
     let outsideProbability: Double?
+    let search: SearchFigures?
+    /// What the answer may differ from the full search's by; empty for an exact run.
+    let approximations: [String]
     let usage: Usage
     /// Every parameter; null for those that are off.
     let method: [String: ParameterValue?]
@@ -70,6 +73,8 @@ struct AnswerReport: Encodable {
         effectiveSampleSize = summary.diagnostics.effectiveSampleSize
         rewardSpread = summary.diagnostics.rewardSpread
         outsideProbability = summary.diagnostics.outsideProbability
+        search = SearchFigures(summary)
+        approximations = method.method.approximations + session.budget.names
         usage = summary.usage
         var parameters: [String: ParameterValue?] = ["name": .text(method.name)]
         for parameter in method.parameters { parameters.updateValue(parameter.value, forKey: parameter.name) }
@@ -83,7 +88,7 @@ struct AnswerReport: Encodable {
 
     private enum CodingKeys: CodingKey {
         case response, finishReason, reward, rewardParts, kl, klIsBound, effectiveSampleSize, rewardSpread,
-            outsideProbability
+            outsideProbability, search, approximations
         case usage, method, seed, model, baseline
     }
 
@@ -99,11 +104,43 @@ struct AnswerReport: Encodable {
         try container.encode(effectiveSampleSize, forKey: .effectiveSampleSize)
         try container.encode(rewardSpread, forKey: .rewardSpread)
         try container.encode(outsideProbability, forKey: .outsideProbability)
+        try container.encode(search, forKey: .search)
+        try container.encode(approximations, forKey: .approximations)
         try container.encode(usage, forKey: .usage)
         try container.encode(method, forKey: .method)
         try container.encode(seed, forKey: .seed)
         try container.encode(sources.model, forKey: .model)
         try container.encode(sources.baseline, forKey: .baseline)
+    }
+}
+
+/// What a search looked at, means over an answer's steps.
+struct SearchFigures: Encodable {
+    let evaluatedCandidates: Double
+    let certifiedShare: Double
+    let gatedShare: Double
+    let expectedError: Double
+    let audited: Int
+    let auditMisses: Int
+    let rolloutTokensPerToken: Double
+    /// Of the tokens of rollouts, those that earlier ones had written.
+    let reusedShare: Double
+    /// Rollouts asked for at a time.
+    let batchWidth: Double
+
+    /// Nil for a method that does not search.
+    init?(_ summary: GenerationSummary) {
+        let (figures, usage) = (summary.diagnostics, summary.usage)
+        guard let evaluated = figures.evaluatedCandidates else { return nil }
+        evaluatedCandidates = evaluated
+        certifiedShare = figures.certifiedShare ?? 0
+        gatedShare = figures.gatedShare ?? 0
+        expectedError = figures.expectedError ?? 0
+        audited = figures.audited
+        auditMisses = figures.auditMisses
+        rolloutTokensPerToken = Double(usage.rolloutTokens) / Double(max(1, usage.completionTokens))
+        reusedShare = Double(usage.reusedTokens) / Double(max(1, usage.reusedTokens + usage.rolloutTokens))
+        batchWidth = Double(usage.rollouts) / Double(max(1, usage.rolloutBatches))
     }
 }
 

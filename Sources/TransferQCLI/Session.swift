@@ -22,6 +22,7 @@ struct Session: Sendable {
     let baselineReward: (any RewardModel)?
     let maximumLength: Int
     let seed: UInt64
+    let budget: DecodingTask.Budget
 
     /// - Parameters:
     ///   - raw: whether the conversation's text is continued without a template.
@@ -63,10 +64,15 @@ struct Session: Sendable {
             try method.method.validate(vocabularySize: model.vocabulary.size, hasReward: reward != nil)
         }
         let demands = methods.map { $0.method.demand(maximumLength: maximumLength) }
-        let sequences = demands.map(\.sequences).max() ?? 0
+        // What does not fit goes in waves, within reason.
+        if let most = demands.map(\.sequences).max(), most > Self.mostRollouts {
+            throw TransferQError.invalidParameter(
+                name: "the number of rollouts of a step", value: "\(most)",
+                requirement: "at most \(Self.mostRollouts); lower k, rollouts or n")
+        }
+        let sequences = min(demands.map(\.sequences).max() ?? 0, Self.mostSequences)
         let rolledOut =
-            demands.map { $0.sequences.multipliedReportingOverflow(by: $0.tokensPerSequence) }
-            .map { $0.overflow ? Int.max / 4 : $0.partialValue }.max() ?? 0
+            demands.map { min($0.sequences, Self.mostSequences) * ($0.tokensPerSequence + 1) }.max() ?? 0
         let hasBaseline = models.baseline != nil || adapter != nil || models.baselineSystem != nil
         let isShared = baselineModel == nil && adapter == nil
         // A reward that reads the states of these very policies shall find what it would read by itself.
@@ -110,13 +116,20 @@ struct Session: Sendable {
             baselineSource: source, model: model, modelPath: path,
             reference: try await LlamaPolicy(context: context, prompt: tokens),
             baseline: baseline, conversation: conversation, reward: reward, baselineReward: rewards.baseline,
-            maximumLength: maximumLength, seed: answer.seed)
+            maximumLength: maximumLength, seed: answer.seed, budget: try answer.budget)
     }
 
+    /// Rollouts of one wave: wider batches are hardly faster, and their caches are large.
+    private static let mostSequences = 96
+
+    private static let mostRollouts = 10_000
+
     func task() throws -> DecodingTask {
-        try DecodingTask(
+        var task = try DecodingTask(
             reference: reference, baseline: baseline, reward: reward, baselineReward: baselineReward,
             conversation: conversation, maximumLength: maximumLength, seed: seed)
+        task.budget = budget
+        return task
     }
 
     /// Decodes the prompts ahead of any generation.

@@ -76,22 +76,22 @@ public final class TabularPolicy: Policy {
     }
 
     public func rollouts(_ request: RolloutRequest) async throws -> [[Rollout]] {
-        try request.prefixes.map { prefix in
-            try (0..<request.count).map { index in
-                try rollout(request, prefix: prefix, noise: request.noise(prefix: prefix, rollout: index))
-            }
+        try request.starts.map { start in
+            try start.numbers.map { try rollout(from: start, request, noise: start.noise(rollout: $0)) }
         }
     }
 
-    private func rollout(_ request: RolloutRequest, prefix: [Token], noise: Noise) throws -> Rollout {
-        var rollout = Rollout(tokens: [], logProbability: 0, finishReason: .length)
-        var text = request.response + prefix
+    private func rollout(
+        from start: RolloutRequest.Start, _ request: RolloutRequest, noise: Noise
+    ) throws -> Rollout {
+        var rollout = start.beginning
+        var text = request.response + start.prefix + rollout.tokens
         while true {
             if let last = text.last, vocabulary.isEnd(last) {
                 rollout.finishReason = .stop
                 return rollout
             }
-            guard rollout.tokens.count < request.maximumLength, text.count < maximumResponseLength else {
+            guard rollout.tokens.count < start.maximumLength, text.count < maximumResponseLength else {
                 return rollout
             }
             let row = try logRow(after: text)
@@ -105,7 +105,7 @@ public final class TabularPolicy: Policy {
             guard let index = Sampling.draw(from: distribution, uniform: uniform) else { return rollout }
             let token = distribution[index].token
             rollout.tokens.append(token)
-            rollout.logProbability += row[Int(token)]
+            rollout.logProbabilities.append(row[Int(token)])
             text.append(token)
         }
     }

@@ -52,10 +52,16 @@ import TransferQTheory
         ("sample", ["policy": "baseline"]),
     ]
 
+    /// The plain algorithm, which looks at every candidate and so tells its whole distribution.
+    static func plain(_ name: String, _ parameters: [String: ParameterValue]) throws -> any DecodingMethod {
+        let without: [String: ParameterValue] = name == "sample" ? [:] : ["without": "all"]
+        return try DecodingMethods.make(name, parameters.merging(without) { own, _ in own }).method
+    }
+
     @Test(arguments: deterministicMethods.indices)
     func reportedKLEqualsEnumeratedKL(index: Int) async throws {
         let (name, parameters) = Self.deterministicMethods[index]
-        let method = try DecodingMethods.make(name, parameters).method
+        let method = try Self.plain(name, parameters)
         let responses = try await Self.enumerate(method, Self.task())
         let total = responses.values.reduce(0) { $0 + exp($1.log) }
         #expect(abs(total - 1) < 1e-9)
@@ -71,7 +77,7 @@ import TransferQTheory
         let (name, parameters) = Self.deterministicMethods[index]
         let method = try DecodingMethods.make(name, parameters).method
         let task = try Self.task()
-        let exact = try await Self.enumerate(method, task)
+        let exact = try await Self.enumerate(try Self.plain(name, parameters), task)
         let keys = exact.keys.sorted { $0.lexicographicallyPrecedes($1) }
         var counts: [[Token]: Int] = [:]
         for seed in 0..<5000 as Range<UInt64> {
@@ -94,7 +100,7 @@ import TransferQTheory
         let task = try Self.task()
         let reward = try #require(task.reward)
         let method = try DecodingMethods.make(
-            "transfer-q", ["k": 4, "alpha": 1, "horizon": 10, "rollouts": 20_000]
+            "transfer-q", ["k": 4, "alpha": 1, "horizon": 10, "rollouts": 20_000, "without": "all"]
         ).method
         for response in [[], [1], [2, 3]] as [[Token]] {
             let decision = try await method.decide(DecodingState(task: task, response: response, step: 0))
@@ -179,13 +185,15 @@ import TransferQTheory
 
     @Test func usageAddsUp() async throws {
         let task = try Self.task()
-        let summary = try await Self.summary("transfer-q", ["k": 3, "horizon": 2, "alpha": 0.1], task)
+        let summary = try await Self.summary(
+            "transfer-q", ["k": 3, "horizon": 2, "alpha": 0.1, "without": "all"], task)
         var rollouts = 0
         var rewards = 1
         var scored = summary.tokens.count + (summary.finishReason == .stop ? 1 : 0)
         var completion = 0
         var kl = 0.0
-        let method = try DecodingMethods.make("transfer-q", ["k": 3, "horizon": 2, "alpha": 0.1]).method
+        let method = try DecodingMethods.make("transfer-q", ["k": 3, "horizon": 2, "alpha": 0.1, "without": "all"])
+            .method
         for try await event in try Generation(task: task, method: method) {
             guard case .step(let step) = event else { continue }
             #expect(step.decision.candidates.count == 3)

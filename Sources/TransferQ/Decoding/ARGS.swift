@@ -14,6 +14,8 @@ public struct ARGS: NamedDecodingMethod {
         try guidance.validate(vocabularySize: vocabularySize)
     }
 
+    public var approximations: [String] { guidance.search.approximations }
+
     public func demand(maximumLength: Int) -> RolloutDemand { .none }
 
     public func decide(_ state: DecodingState) async throws -> Decision {

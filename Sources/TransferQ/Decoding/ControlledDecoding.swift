@@ -17,6 +17,8 @@ public struct ControlledDecoding: NamedDecodingMethod {
         try guidance.validate(vocabularySize: vocabularySize)
     }
 
+    public var approximations: [String] { guidance.search.approximations }
+
     public func demand(maximumLength: Int) -> RolloutDemand { guidance.demand(lookAhead, maximumLength: maximumLength) }
 
     public func decide(_ state: DecodingState) async throws -> Decision {

@@ -3,6 +3,9 @@ public protocol DecodingMethod: Sendable {
     /// Checks what the parameters alone cannot tell: a missing reward, a k above the vocabulary.
     func validate(vocabularySize: Int, hasReward: Bool) throws
 
+    /// The approximations in use, as they were asked for; none for an exact method.
+    var approximations: [String] { get }
+
     /// What the user should know about these parameters on this task, a sentence each.
     func warnings(for task: DecodingTask) -> [String]
 
@@ -27,6 +30,8 @@ public protocol NamedDecodingMethod: DecodingMethod {
 
 extension DecodingMethod {
     public func warnings(for task: DecodingTask) -> [String] { [] }
+
+    public var approximations: [String] { [] }
 }
 
 /// The most that one step rolls out at the same time.
@@ -64,7 +69,8 @@ public struct ScoredCandidate: Sendable {
     public var value: Double?
     /// What the choice compares; see ``TiltedDistribution/scores``.
     public var score: Double
-    /// Probability that the method gave it; sums to one over a decision unless the list was cut for display.
+    /// Probability that the method gave it, among the candidates whose values are known; 0 for one that the search left
+    /// out. Sums to one over a decision unless the list was cut for display.
     public var probability: Double
     public var rollouts: [ScoredRollout]
     /// (Σw)² / Σw² of the rollouts' weights, between 1 and N; N for a plain mean, nil without rollouts.
@@ -94,6 +100,8 @@ public struct Decision: Sendable {
     public var alpha: Double? = nil
     /// Probability, under the policy that proposed them, of all tokens outside the candidate set.
     public var outsideProbability: Double? = nil
+    /// How the candidates were searched; nil for a method that does not search.
+    public var search: SearchReport? = nil
     public var usage: Usage
 }
 

@@ -13,6 +13,37 @@ public struct DecodingTask: Sendable {
     /// T, the longest answer in tokens.
     public let maximumLength: Int
     public let seed: UInt64
+    /// Unlimited unless set.
+    public var budget = Budget()
+
+    /// What an answer may cost; what there is when it is used up is the answer (finish reason `budget`).
+    public struct Budget: Hashable, Sendable {
+        /// Wall-clock seconds from the first step, > 0.
+        public var seconds: Double?
+        /// Tokens of the answer and of rollouts together, ≥ 1.
+        public var tokens: Int?
+
+        /// - Throws: ``TransferQError/invalidParameter(name:value:requirement:)``.
+        public init(seconds: Double? = nil, tokens: Int? = nil) throws {
+            if let seconds, !(seconds > 0 && seconds.isFinite) {
+                throw TransferQError.invalidParameter(
+                    name: "time-budget", value: "\(seconds)", requirement: "a finite number of seconds above 0")
+            }
+            if let tokens, tokens < 1 {
+                throw TransferQError.invalidParameter(
+                    name: "token-budget", value: "\(tokens)", requirement: "at least 1")
+            }
+            self.seconds = seconds
+            self.tokens = tokens
+        }
+
+        init() {}
+
+        /// The limits set, as a user asks for them.
+        public var names: [String] {
+            [seconds.map { "time-budget \($0)" }, tokens.map { "token-budget \($0)" }].compactMap { $0 }
+        }
+    }
 
     /// - Throws: ``TransferQError`` when the length is below 1 or the vocabularies differ.
     public init(
@@ -55,12 +86,37 @@ public struct DecodingState: Sendable {
     public var step: Int
     /// Σ KL of the decisions so far, nats.
     public var spentKL: Double
+    /// What the decisions so far cost.
+    public var spent = Usage()
+    /// When the first step began.
+    let start = ContinuousClock.now
+    /// What earlier steps found out about later ones; it changes what a step costs, never what it chooses.
+    let memory: SearchMemory
 
     public init(task: DecodingTask, response: [Token] = [], step: Int = 0, spentKL: Double = 0) {
         self.task = task
         self.response = response
         self.step = step
         self.spentKL = spentKL
+        memory = SearchMemory()
+    }
+
+    /// Where the answer stands when it has taken `path`, one step a token.
+    func ahead(_ path: [Token]) -> DecodingState {
+        var state = self
+        state.response += path
+        state.step += path.count
+        return state
+    }
+
+    /// Whether the budget is used up, the `usage` of the step under way included.
+    func isSpent(adding usage: Usage = Usage()) -> Bool {
+        let budget = task.budget
+        if let seconds = budget.seconds, (ContinuousClock.now - start) / .seconds(1) >= seconds { return true }
+        if let tokens = budget.tokens {
+            return spent.generatedTokens + usage.generatedTokens >= tokens
+        }
+        return false
     }
 
     /// Tokens that the answer may still take.

@@ -2,7 +2,15 @@
 public struct Diagnostics: Sendable {
     private var sums: [Key: (sum: Double, count: Int)] = [:]
 
-    private enum Key: Hashable { case effectiveSampleSize, rewardSpread, outsideProbability }
+    private enum Key: Hashable {
+        case effectiveSampleSize, rewardSpread, outsideProbability, evaluated, certified, gated, expectedError
+    }
+
+    /// Candidates that were evaluated only to check that leaving them out was right, and those of them that won.
+    public private(set) var audited = 0
+    public private(set) var auditMisses = 0
+    /// A value outside of the range that the user stated for the reward.
+    public private(set) var outsideRange: Double?
 
     public init() {}
 
@@ -13,7 +21,25 @@ public struct Diagnostics: Sendable {
     /// Mean probability of all tokens outside the candidate set; nil for methods without one.
     public var outsideProbability: Double? { mean(.outsideProbability) }
 
+    /// Mean number of candidates whose values were known when a step was decided; nil for methods that do not search.
+    public var evaluatedCandidates: Double? { mean(.evaluated) }
+    /// Share of steps that no other candidate than the likeliest had to be looked at for.
+    public var certifiedShare: Double? { mean(.certified) }
+    /// Share of steps that a gate decided.
+    public var gatedShare: Double? { mean(.gated) }
+    /// Mean chance that a step chose another token than the full search would have, by the model of differences.
+    public var expectedError: Double? { mean(.expectedError) }
+
     mutating func add(_ decision: Decision) {
+        if let search = decision.search {
+            add(Double(search.evaluated), to: .evaluated)
+            add(search.isCertified ? 1 : 0, to: .certified)
+            add(search.isGated ? 1 : 0, to: .gated)
+            add(search.expectedError, to: .expectedError)
+            audited += search.audited
+            auditMisses += search.auditMisses
+            outsideRange = search.outsideRange ?? outsideRange
+        }
         for candidate in decision.candidates {
             add(candidate.effectiveSampleSize, to: .effectiveSampleSize)
             add(candidate.rewardSpread, to: .rewardSpread)

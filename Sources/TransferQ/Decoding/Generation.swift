@@ -58,9 +58,14 @@ public struct Generation: AsyncSequence, Sendable {
                 isDone = true
                 return .finished(try await summary(finishReason))
             }
+            if state.isSpent() {
+                finishReason = .budget
+                return try await next()
+            }
             let decision = try await method.decide(state)
             let step = take(decision)
             usage.seconds = (clock.now - start) / .seconds(1)
+            state.spent = usage
             return .step(step)
         }
 

@@ -20,6 +20,7 @@ public struct Guidance: Sendable {
     let klBudget: Double?
     /// Tokens of a candidate; 1 for the k most likely tokens, above for k sampled blocks.
     let blockLength: Int
+    let search: SearchSettings
 
     /// - Throws: ``TransferQError/invalidParameter(name:value:requirement:)``.
     public init(k: Int, alpha: Double, tilt: Tilt = .reference, choice: Choice = .sample) throws {
@@ -54,6 +55,7 @@ public struct Guidance: Sendable {
             ? try parameters.integer(
                 "blockwise", default: 1, in: 1..., "tokens of a candidate; above 1, k sampled blocks")
             : 1
+        search = try SearchSettings(from: &parameters)
         guard klBudget == nil || (choice == .sample && blockLength == 1) else {
             throw TransferQError.invalidParameter(
                 name: "kl-budget", value: "\(klBudget ?? 0)",
@@ -71,66 +73,73 @@ public struct Guidance: Sendable {
 
     /// What one step takes at most.
     func demand(_ lookAhead: LookAhead, maximumLength: Int) -> RolloutDemand {
-        lookAhead.demand(candidates: k, length: blockLength, maximumLength: maximumLength)
+        var demand = lookAhead.demand(candidates: k, length: blockLength, maximumLength: maximumLength)
+        if blockLength == 1, lookAhead.sampling.isGreedy, search.isOn(.lookAhead) {
+            demand.sequences = max(demand.sequences, search.width)
+        }
+        return demand
     }
 
     /// One step of π_α with values from `estimator`.
     func decide(_ state: DecodingState, estimator: any ValueEstimator) async throws -> Decision {
         if blockLength > 1 { return try await decideBlock(state, estimator: estimator) }
-        let reference = state.task.reference
-        let candidates: [Candidate]
-        let logReference: [Double]
-        switch tilt {
-        case .reference:
-            candidates = try await reference.candidates(after: state.response, count: k)
-            logReference = candidates.map(\.logProbability)
-        case .baseline:
-            candidates = try await state.task.baseline.candidates(after: state.response, count: k)
-            logReference = try await reference.logProbabilities(of: candidates.map(\.token), after: state.response)
+        let proposal = try await proposal(for: state)
+        let outside = max(0, 1 - exp(LogSpace.logSumExp(proposal.logTilt)))
+        if let klBudget {
+            let allowance = max(0, klBudget - state.spentKL) / Double(state.remainingLength)
+            return try await decide(state, proposal, estimator: estimator, allowance: allowance, outside: outside)
         }
-        guard !candidates.isEmpty, candidates.allSatisfy({ !$0.logProbability.isNaN }) else {
-            throw TransferQError.policyNotNumeric(step: state.step)
-        }
-        let tokens = candidates.map(\.token)
-        let logTilt = candidates.map(\.logProbability)
-        let allowance = klBudget.map { max(0, $0 - state.spentKL) / Double(state.remainingLength) }
+        let outcome = try await CandidateSearch(guidance: self, estimator: estimator, state: state)
+            .outcome(for: proposal)
+        let result = SearchResult(outcome, proposal: proposal, guidance: self, range: estimator.valueRange)
+        return Decision(
+            tokens: [proposal.tokens[outcome.winner]], candidates: result.candidates, kl: result.kl,
+            klIsBound: result.klIsBound, outsideProbability: outside, search: outcome.report, usage: outcome.usage)
+    }
+
+    /// One step under a KL budget: every value counts, and α rises until the step's KL is within `allowance`.
+    private func decide(
+        _ state: DecodingState, _ proposal: Proposal, estimator: any ValueEstimator, allowance: Double, outside: Double
+    ) async throws -> Decision {
+        let (tokens, logReference) = (proposal.tokens, proposal.logReference)
         // No distribution on the candidates is nearer to the reference than what they leave out.
-        if let allowance, -LogSpace.logSumExp(logReference) > allowance {
+        if -LogSpace.logSumExp(logReference) > allowance {
             return try await drawFromReference(state, candidates: tokens, logReference: logReference)
         }
-        let values = try await CandidateSearch(estimator: estimator).values(for: tokens.map { [$0] }, in: state)
+        let outcome = try await CandidateSearch(guidance: self, estimator: estimator, state: state, needsAll: true)
+            .outcome(for: proposal)
+        let estimates = outcome.estimates.compactMap { $0 }
         func tilted(_ alpha: Double) throws -> TiltedDistribution {
-            try TiltedDistribution(logTilt: logTilt, values: values.estimates.map(\.value), alpha: alpha)
+            try TiltedDistribution(logTilt: proposal.logTilt, values: estimates.map(\.value), alpha: alpha)
         }
-        let alpha = try self.alpha(allowance: allowance) { try tilted($0).klDivergence(from: logReference) }
-        guard alpha.isFinite else {
+        let alpha: Double? =
+            estimates.count < tokens.count  // the answer's budget is spent
+            ? nil : try self.alpha(allowance: allowance) { try tilted($0).klDivergence(from: logReference) }
+        guard let alpha, alpha.isFinite else {
             var decision = try await drawFromReference(state, candidates: tokens, logReference: logReference)
-            decision.usage = values.usage
+            decision.usage = outcome.usage
             return decision
         }
         let distribution = try tilted(alpha)
-        let chosen =
-            choice == .sample
-            ? distribution.choose(tokens: tokens, noise: state.noise(.choice)) : distribution.mostLikely
-        let kl = choice == .sample ? distribution.klDivergence(from: logReference) : -logReference[chosen]
+        let chosen = distribution.choose(tokens: tokens, noise: state.noise(.choice))
         let probabilities = distribution.probabilities
-        let scored = candidates.indices.map { index in
+        let scored = tokens.indices.map { index in
             scoredCandidate(
-                [tokens[index]], values.estimates[index], logProbability: logReference[index],
+                [tokens[index]], estimates[index], logProbability: logReference[index],
                 score: distribution.scores[index], probability: probabilities[index])
         }
         return Decision(
-            tokens: [tokens[chosen]], candidates: scored.sorted { $0.probability > $1.probability }, kl: kl,
-            alpha: klBudget == nil ? nil : alpha,
-            outsideProbability: max(0, 1 - exp(LogSpace.logSumExp(logTilt))), usage: values.usage)
+            tokens: [tokens[chosen]], candidates: scored.sorted { $0.probability > $1.probability },
+            kl: distribution.klDivergence(from: logReference), alpha: alpha, outsideProbability: outside,
+            search: outcome.report, usage: outcome.usage)
     }
 
     /// An α of at least `self.alpha` whose KL is within `allowance`; infinite when none was found.
     ///
     /// On the reference's tilt KL falls as α grows, so it is the least such α; on the baseline's KL need not fall, and
     /// what is found is within the allowance all the same.
-    private func alpha(allowance: Double?, kl: (Double) throws -> Double) throws -> Double {
-        guard let allowance, try kl(alpha) > allowance else { return alpha }
+    private func alpha(allowance: Double, kl: (Double) throws -> Double) throws -> Double {
+        guard try kl(alpha) > allowance else { return alpha }
         var low = log(alpha)
         var high = min(max(low, 0) + 40, 700)
         guard try kl(exp(high)) <= allowance else { return .infinity }
@@ -164,7 +173,10 @@ public struct Guidance: Sendable {
             response: state.response, prefixes: [[]], count: k, maximumLength: min(blockLength, state.remainingLength),
             sampling: .ancestral, noise: state.noise(.block))
         let blocks = try await policy.rollouts(request)[0]
-        var values = try await CandidateSearch(estimator: estimator).values(for: blocks.map(\.tokens), in: state)
+        var values = try await estimator.estimates(for: blocks.map(\.tokens), in: state)
+        for (block, estimate) in zip(blocks, values.estimates) where !estimate.value.isFinite {
+            throw TransferQError.valueNotFinite(candidate: block.tokens, value: "\(estimate.value)")
+        }
         let distribution = try TiltedDistribution(
             logTilt: blocks.map { _ in -log(Double(k)) }, values: values.estimates.map(\.value), alpha: alpha)
         let places = blocks.indices.map { Token($0) }
@@ -184,12 +196,12 @@ public struct Guidance: Sendable {
             klIsBound: tilt == .reference, usage: values.usage)
     }
 
-    private func scoredCandidate(
-        _ tokens: [Token], _ estimate: ValueEstimate, logProbability: Double, score: Double, probability: Double
+    func scoredCandidate(
+        _ tokens: [Token], _ estimate: ValueEstimate?, logProbability: Double, score: Double, probability: Double
     ) -> ScoredCandidate {
         ScoredCandidate(
-            tokens: tokens, logProbability: logProbability, value: estimate.value, score: score,
-            probability: probability, rollouts: estimate.rollouts,
-            effectiveSampleSize: estimate.effectiveSampleSize)
+            tokens: tokens, logProbability: logProbability, value: estimate?.value, score: score,
+            probability: probability, rollouts: estimate?.rollouts ?? [],
+            effectiveSampleSize: estimate?.effectiveSampleSize)
     }
 }

@@ -116,6 +116,38 @@ public struct ParameterReader: Sendable {
         return result
     }
 
+    /// Values split by commas; `all` stands for all of them.
+    public mutating func list<Value: RawRepresentable & CaseIterable>(
+        _ name: String, _ summary: String
+    ) throws -> [Value] where Value.RawValue == String {
+        let requirement =
+            "all, or some of " + Value.allCases.map(\.rawValue).joined(separator: ", ") + ", split by commas"
+        guard let given = values[name] else {
+            record(name, nil, requirement, summary)
+            return []
+        }
+        record(name, given, requirement, summary)
+        if given.description == "all" { return Array(Value.allCases) }
+        return try given.description.split(separator: ",", omittingEmptySubsequences: false).map { part in
+            guard let value = Value(rawValue: part.trimmingPrefix(while: { $0 == " " }).description) else {
+                throw invalid(name, given, requirement)
+            }
+            return value
+        }
+    }
+
+    /// An interval, written `LOW..HIGH`.
+    public mutating func range(_ name: String, _ summary: String) throws -> ClosedRange<Double>? {
+        let requirement = "LOW..HIGH with finite numbers, LOW below HIGH, for example -2..2"
+        guard let given = values[name] else {
+            record(name, nil, requirement, summary)
+            return nil
+        }
+        guard let range = ClosedRange(written: given.description) else { throw invalid(name, given, requirement) }
+        record(name, given, requirement, summary)
+        return range
+    }
+
     /// Refuses parameters that the method did not take.
     func finish(method: String) throws {
         let known = parameters.map(\.name)
@@ -132,5 +164,16 @@ public struct ParameterReader: Sendable {
 
     private func invalid(_ name: String, _ value: ParameterValue, _ requirement: String) -> TransferQError {
         .invalidParameter(name: name, value: value.description, requirement: requirement)
+    }
+}
+
+extension ClosedRange<Double> {
+    /// Reads `LOW..HIGH`; nil unless both are finite and LOW is below HIGH.
+    init?(written text: some StringProtocol) {
+        let ends = text.split(separator: "..", omittingEmptySubsequences: false).map { Double($0) }
+        guard ends.count == 2, let low = ends[0], let high = ends[1], low.isFinite, high.isFinite, low < high else {
+            return nil
+        }
+        self = low...high
     }
 }

@@ -15,6 +15,8 @@ public struct SteeredDecoding: DecodingMethod {
     }
 
     /// What the estimator rolls out is its own business: give the policies contexts with room for it.
+    public var approximations: [String] { guidance.search.approximations }
+
     public func demand(maximumLength: Int) -> RolloutDemand { .none }
 
     public func decide(_ state: DecodingState) async throws -> Decision {

@@ -22,6 +22,8 @@ public struct TransferQDirect: NamedDecodingMethod {
         return ["there is no baseline, so the reference rolls out for itself: this is controlled decoding (cd)"]
     }
 
+    public var approximations: [String] { guidance.search.approximations }
+
     public func demand(maximumLength: Int) -> RolloutDemand { guidance.demand(lookAhead, maximumLength: maximumLength) }
 
     public func decide(_ state: DecodingState) async throws -> Decision {

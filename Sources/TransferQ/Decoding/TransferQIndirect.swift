@@ -29,6 +29,8 @@ public struct TransferQIndirect: NamedDecodingMethod {
             + weighting.warnings
     }
 
+    public var approximations: [String] { guidance.search.approximations }
+
     public func demand(maximumLength: Int) -> RolloutDemand {
         guidance.demand(weighting.lookAhead, maximumLength: maximumLength)
     }

@@ -21,6 +21,8 @@ public struct TransferQSoft: NamedDecodingMethod {
         weighting.warnings
     }
 
+    public var approximations: [String] { guidance.search.approximations }
+
     public func demand(maximumLength: Int) -> RolloutDemand {
         guidance.demand(weighting.lookAhead, maximumLength: maximumLength)
     }

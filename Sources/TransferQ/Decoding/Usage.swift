@@ -7,6 +7,11 @@ public struct Usage: Codable, Hashable, Sendable {
     public var completionTokens = 0
     /// Tokens that rollouts generated and the answer does not contain.
     public var rolloutTokens = 0
+    /// Tokens of rollouts that an earlier step's rollouts had already written.
+    public var reusedTokens = 0
+    /// Times that rollouts were asked for, and rollouts asked for: their quotient is the mean width of a batch.
+    public var rolloutBatches = 0
+    public var rollouts = 0
     /// Tokens of rollouts that the reference read, to weigh what another policy wrote.
     public var readTokens = 0
     /// Response tokens in the texts that the reward read.
@@ -18,10 +23,16 @@ public struct Usage: Codable, Hashable, Sendable {
 
     public init() {}
 
+    /// Tokens of the answer and of rollouts.
+    var generatedTokens: Int { completionTokens + rolloutTokens }
+
     public static func += (total: inout Usage, part: Usage) {
         total.promptTokens += part.promptTokens
         total.completionTokens += part.completionTokens
         total.rolloutTokens += part.rolloutTokens
+        total.reusedTokens += part.reusedTokens
+        total.rolloutBatches += part.rolloutBatches
+        total.rollouts += part.rollouts
         total.readTokens += part.readTokens
         total.scoredTokens += part.scoredTokens
         total.rewardCalls += part.rewardCalls

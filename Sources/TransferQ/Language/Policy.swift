@@ -48,7 +48,14 @@ public protocol Policy: AnyObject, Sendable {
     /// log π(token | prompt, response) in nats, for each of `tokens` as the next token.
     func logProbabilities(of tokens: [Token], after response: [Token]) async throws -> [Double]
 
-    /// Continuations of every prefix, in the order of the request: result[prefix][rollout].
+    /// ``candidates(after:count:)`` after the response and after each beginning of `path` behind it: one list more than
+    /// the path has tokens. A policy that can reads the whole path in one pass.
+    func candidates(after response: [Token], along path: [Token], count: Int) async throws -> [[Candidate]]
+
+    /// ``logProbabilities(of:after:)`` for lists of tokens, the first after the response, the others along `path`.
+    func logProbabilities(of tokens: [[Token]], after response: [Token], along path: [Token]) async throws -> [[Double]]
+
+    /// Continuations of every start, in the order of the request: result[start][rollout].
     func rollouts(_ request: RolloutRequest) async throws -> [[Rollout]]
 
     /// Reads continuations, each in one pass that gives its log-probability and, when wanted, its hidden states.
@@ -63,4 +70,22 @@ public protocol Policy: AnyObject, Sendable {
 
 extension Policy {
     public var stateSource: StateSource? { nil }
+
+    public func candidates(after response: [Token], along path: [Token], count: Int) async throws -> [[Candidate]] {
+        var lists: [[Candidate]] = []
+        for length in 0...path.count {
+            lists.append(try await candidates(after: response + path.prefix(length), count: count))
+        }
+        return lists
+    }
+
+    public func logProbabilities(
+        of tokens: [[Token]], after response: [Token], along path: [Token]
+    ) async throws -> [[Double]] {
+        var lists: [[Double]] = []
+        for (length, tokens) in tokens.enumerated() {
+            lists.append(try await logProbabilities(of: tokens, after: response + path.prefix(length)))
+        }
+        return lists
+    }
 }

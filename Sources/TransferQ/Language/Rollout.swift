@@ -3,8 +3,8 @@ public struct Rollout: Hashable, Sendable {
     /// The tokens after the prefix, the end token included when there is one.
     public var tokens: [Token]
 
-    /// log ρ(tokens | prompt, response, prefix) in nats under the policy itself, whatever the sampling was; ≤ 0.
-    public var logProbability: Double
+    /// log ρ(token | all before it) in nats of each of `tokens`, under the policy itself, whatever the sampling was.
+    public var logProbabilities: [Double]
 
     /// `stop` when the policy ended the response, `length` when the horizon did.
     public var finishReason: FinishReason
@@ -13,12 +13,23 @@ public struct Rollout: Hashable, Sendable {
     public var state: PooledState?
 
     public init(
-        tokens: [Token], logProbability: Double, finishReason: FinishReason, state: PooledState? = nil
+        tokens: [Token] = [], logProbabilities: [Double] = [], finishReason: FinishReason, state: PooledState? = nil
     ) {
         self.tokens = tokens
-        self.logProbability = logProbability
+        self.logProbabilities = logProbabilities
         self.finishReason = finishReason
         self.state = state
+    }
+
+    /// log ρ(tokens | prompt, response, prefix) in nats; ≤ 0.
+    public var logProbability: Double { logProbabilities.reduce(0, +) }
+
+    /// The rollout behind its first `count` tokens, cut to `length`: what a greedy policy writes from there on.
+    package func dropping(_ count: Int, length: Int) -> Rollout {
+        let end = min(tokens.count, count + length)
+        return Rollout(
+            tokens: Array(tokens[count..<end]), logProbabilities: Array(logProbabilities[count..<end]),
+            finishReason: end == tokens.count ? finishReason : .length)
     }
 }
 
@@ -32,47 +43,75 @@ public enum FinishReason: String, Codable, Sendable {
     case cancelled
     /// A model or a reward failed; the response is what there was.
     case failed
+    /// The answer's budget of seconds or tokens was spent.
+    case budget
 }
 
 /// Continuations wanted of a policy, to be made together.
 public struct RolloutRequest: Sendable {
+    /// Where rollouts begin.
+    public struct Start: Sendable {
+        /// Tokens after the response; may be empty.
+        public var prefix: [Token]
+
+        /// What its rollouts are known to begin with, under deterministic sampling; none when nothing is known.
+        public var beginning: Rollout
+
+        /// Most tokens after the prefix, the beginning included, ≥ 0.
+        public var maximumLength: Int
+
+        /// Which of the N rollouts are wanted; rollout n draws position i from `noise(-1 − n)(i)`.
+        public var numbers: Range<Int>
+
+        /// Source of randomness, derived from seed, step and candidate.
+        public var noise: Noise
+
+        public init(
+            prefix: [Token], beginning: Rollout = Rollout(finishReason: .length), maximumLength: Int,
+            numbers: Range<Int> = 0..<1, noise: Noise
+        ) {
+            self.prefix = prefix
+            self.beginning = beginning
+            self.maximumLength = maximumLength
+            self.numbers = numbers
+            self.noise = noise
+        }
+
+        /// The randomness of one rollout.
+        public func noise(rollout: Int) -> Noise { noise.derived(-1 - rollout) }
+    }
+
     /// The response so far.
     public var response: [Token]
-
-    /// Tokens to put after the response, one entry a branch; an entry may be empty.
-    public var prefixes: [[Token]]
-
-    /// Rollouts per prefix, N ≥ 1.
-    public var count: Int
-
-    /// Most tokens after a prefix, ≥ 0.
-    public var maximumLength: Int
+    public var starts: [Start]
 
     /// How a rollout chooses its tokens.
     public var sampling: Sampling
 
-    /// Source of randomness, already derived from seed and step. Rollout n of a prefix draws position i from
-    /// `noise(prefix tokens …)(n)(i)`.
-    public var noise: Noise
-
     /// Whether rollouts shall carry their ``Rollout/state``.
     public var wantsStates: Bool
 
+    public init(response: [Token], starts: [Start], sampling: Sampling, wantsStates: Bool = false) {
+        self.response = response
+        self.starts = starts
+        self.sampling = sampling
+        self.wantsStates = wantsStates
+    }
+
+    /// `count` rollouts of each prefix, none longer than `maximumLength`.
     public init(
         response: [Token], prefixes: [[Token]], count: Int, maximumLength: Int, sampling: Sampling, noise: Noise,
         wantsStates: Bool = false
     ) {
-        self.response = response
-        self.prefixes = prefixes
-        self.count = count
-        self.maximumLength = maximumLength
-        self.sampling = sampling
-        self.noise = noise
-        self.wantsStates = wantsStates
+        let starts = prefixes.map { prefix in
+            Start(
+                prefix: prefix, maximumLength: maximumLength, numbers: 0..<count, noise: noise.derived(prefix: prefix))
+        }
+        self.init(response: response, starts: starts, sampling: sampling, wantsStates: wantsStates)
     }
+}
 
-    /// The randomness of one rollout.
-    public func noise(prefix: [Token], rollout: Int) -> Noise {
-        prefix.reduce(noise) { $0.derived(Int($1)) }.derived(-1 - rollout)
-    }
+extension Noise {
+    /// The randomness of what follows a prefix.
+    package func derived(prefix: [Token]) -> Noise { prefix.reduce(self) { $0.derived(Int($1)) } }
 }

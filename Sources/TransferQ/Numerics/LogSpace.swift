@@ -22,6 +22,11 @@ public enum LogSpace {
         return exp(2 * logSumExp(logWeights) - logSumExp(logWeights.map { 2 * $0 }))
     }
 
+    /// −Σ p·log p in nats of p = exp(`logP`).
+    public static func entropy(_ logP: [Double]) -> Double {
+        logP.reduce(0) { $1 > -.infinity ? $0 - exp($1) * $1 : $0 }
+    }
+
     /// KL(p ‖ q) = Σ p·(log p − log q) in nats, where p = exp(`logP`).
     ///
     /// Terms with p = 0 count zero. `logQ` need not sum to one over the given support (it is a full distribution

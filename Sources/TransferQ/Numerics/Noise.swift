@@ -13,6 +13,7 @@ public struct Noise: Hashable, Sendable {
         case choice = 1
         case rollout = 2
         case block = 3
+        case audit = 4
     }
 
     private let state: UInt64

@@ -124,8 +124,7 @@ public struct RewardCatalogue: Sendable {
         let pieces = rest.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
         let bound: BoundedReward.Bound?
         if name == "clip" {
-            let ends = pieces[0].split(separator: "..", omittingEmptySubsequences: false).compactMap { Double($0) }
-            bound = ends.count == 2 && ends.allSatisfy(\.isFinite) && ends[0] < ends[1] ? .clip(ends[0]...ends[1]) : nil
+            bound = ClosedRange(written: pieces[0]).map { .clip($0) }
         } else {
             bound = Double(pieces[0]).flatMap { $0.isFinite && $0 > 0 ? .squash($0) : nil }
         }

@@ -5,13 +5,17 @@ import Foundation
 ///
 /// w = exp((r − r_BL)/β), or, when r_BL is not at hand, exp(r/β)·ρ_sft(τ|s,z)/ρ_BL(τ|s,z), its implicit form. All in
 /// log space. With one rollout the weight cancels.
-struct ImportanceWeightedValue: ValueEstimator {
+struct ImportanceWeightedValue: RolloutEstimator {
     let scorer: RolloutScorer
     let baselineReward: (any RewardModel)?
     let weighting: RolloutWeighting
 
-    func estimates(for candidates: [[Token]], in state: DecodingState) async throws -> ValueEstimates {
-        var (branches, usage) = try await scorer.branches(for: candidates, in: state)
+    var isMean: Bool { false }
+    /// A weighted mean lies where the rewards do.
+    var valueRange: ClosedRange<Double>? { scorer.reward.range }
+
+    func estimates(for places: [ValuePlace], in state: DecodingState) async throws -> ValueEstimates {
+        var (branches, usage) = try await scorer.branches(for: places, in: state)
         let logWeights: [[Double]]
         if let baselineReward {
             let unique = UniqueCompletions(branches.flatMap(\.completions))

@@ -4,12 +4,15 @@
 struct PrefixReward: ValueEstimator {
     let reward: any RewardModel
 
+    var valueRange: ClosedRange<Double>? { reward.range }
+    var valueSpread: Double? { reward.calibration?.spread }
+
     func estimates(for candidates: [[Token]], in state: DecodingState) async throws -> ValueEstimates {
         let completions = try await state.completions(adding: candidates, for: reward)
         var usage = Usage()
         let scores = try await UniqueCompletions(completions).scores(by: reward, usage: &usage)
         let estimates = scores.map { score in
-            let rollout = Rollout(tokens: [], logProbability: 0, finishReason: .length)
+            let rollout = Rollout(finishReason: .length)
             return ValueEstimate(
                 value: score.reward,
                 rollouts: [ScoredRollout(rollout: rollout, reward: score.reward, rewardParts: score.parts)])

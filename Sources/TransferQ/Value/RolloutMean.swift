@@ -2,17 +2,22 @@
 ///
 /// Rolled out by the reference this is controlled decoding's value, by an aligned baseline Transfer Q*'s (direct).
 /// A candidate that ends the response has no rollouts: its value is the reward of the response.
-struct RolloutMean: ValueEstimator {
+struct RolloutMean: RolloutEstimator {
     let scorer: RolloutScorer
 
-    func estimates(for candidates: [[Token]], in state: DecodingState) async throws -> ValueEstimates {
-        let (branches, usage) = try await scorer.branches(for: candidates, in: state)
-        let estimates = branches.map { branch in
-            let count = Double(branch.rollouts.count)
-            return ValueEstimate(
-                value: branch.rollouts.reduce(0) { $0 + $1.reward } / count, rollouts: branch.rollouts,
-                effectiveSampleSize: count)
-        }
-        return ValueEstimates(estimates: estimates, usage: usage)
+    var isMean: Bool { true }
+    var valueRange: ClosedRange<Double>? { scorer.reward.range }
+
+    func estimates(for places: [ValuePlace], in state: DecodingState) async throws -> ValueEstimates {
+        let (branches, usage) = try await scorer.branches(for: places, in: state)
+        return ValueEstimates(estimates: branches.map { ValueEstimate(meanOf: $0.rollouts) }, usage: usage)
+    }
+}
+
+extension ValueEstimate {
+    init(meanOf rollouts: [ScoredRollout]) {
+        let count = Double(rollouts.count)
+        self.init(
+            value: rollouts.reduce(0) { $0 + $1.reward } / count, rollouts: rollouts, effectiveSampleSize: count)
     }
 }

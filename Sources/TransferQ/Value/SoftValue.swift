@@ -4,12 +4,14 @@ import Foundation
 ///
 /// Tilting π_sft by exp(Q_soft/β) token by token gives ρ_r^β exactly. The closer the baseline is to ρ_r^β, the fewer
 /// rollouts are needed; from ρ_r^β itself one gives the exact value.
-struct SoftValue: ValueEstimator {
+struct SoftValue: RolloutEstimator {
     let scorer: RolloutScorer
     let weighting: RolloutWeighting
 
-    func estimates(for candidates: [[Token]], in state: DecodingState) async throws -> ValueEstimates {
-        var (branches, usage) = try await scorer.branches(for: candidates, in: state)
+    var isMean: Bool { false }
+
+    func estimates(for places: [ValuePlace], in state: DecodingState) async throws -> ValueEstimates {
+        var (branches, usage) = try await scorer.branches(for: places, in: state)
         let ratios = try await scorer.logRatios(of: branches, in: state, usage: &usage)
         let estimates = branches.indices.map { index in
             branches[index].weigh(

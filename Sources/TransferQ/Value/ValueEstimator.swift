@@ -2,6 +2,54 @@
 public protocol ValueEstimator: Sendable {
     /// One estimate per candidate, in order.
     func estimates(for candidates: [[Token]], in state: DecodingState) async throws -> ValueEstimates
+
+    /// The closed interval that every estimate lies in, when there is one: what pruning by bounds goes by.
+    var valueRange: ClosedRange<Double>? { get }
+
+    /// Standard deviation of rewards of typical answers, in units of value, when it is known.
+    var valueSpread: Double? { get }
+}
+
+extension ValueEstimator {
+    public var valueRange: ClosedRange<Double>? { nil }
+    public var valueSpread: Double? { nil }
+}
+
+/// Values by rollouts: what a search can ask for in parts, and ahead of the step that needs them.
+protocol RolloutEstimator: ValueEstimator {
+    var scorer: RolloutScorer { get }
+
+    /// Whether the value is the plain mean of its rollouts' rewards, so that some of them bound it.
+    var isMean: Bool { get }
+
+    /// One estimate per place, in order, from the rollouts that the place asks for.
+    func estimates(for places: [ValuePlace], in state: DecodingState) async throws -> ValueEstimates
+}
+
+extension RolloutEstimator {
+    var lookAhead: LookAhead { scorer.lookAhead }
+    var valueSpread: Double? { scorer.reward.calibration?.spread }
+
+    func estimates(for candidates: [[Token]], in state: DecodingState) async throws -> ValueEstimates {
+        let places = candidates.map { ValuePlace(candidate: $0, numbers: 0..<lookAhead.rollouts) }
+        return try await estimates(for: places, in: state)
+    }
+}
+
+/// A candidate whose value is wanted, at the state of the call or further on.
+struct ValuePlace: Sendable {
+    /// Tokens between the response and the candidate.
+    var path: [Token] = []
+    var candidate: [Token]
+    /// Which of the N rollouts.
+    var numbers: Range<Int>
+    /// What a greedy rollout is known to begin with.
+    var beginning = Rollout(finishReason: .length)
+    /// A shorter horizon than the method's, for a first look.
+    var horizon: Int?
+
+    /// What follows the response before any rollout.
+    var prefix: [Token] { path + candidate }
 }
 
 /// Q̂(s, z) and what it was computed from.

@@ -9,11 +9,12 @@ final class AbortSignal: Sendable {
     func raise() { raised.store(true, ordering: .relaxed) }
 }
 
-/// What a context's abort callback looks at: the signal of the request that decodes right now.
+/// What a context's abort callback looks at: the signals of the requests that share the batch under way. One that goes on
+/// keeps the batch alive for all.
 final class AbortSwitch: Sendable {
-    private let signal = Mutex<AbortSignal?>(nil)
+    private let signals = Mutex<[AbortSignal]>([])
 
-    var isRaised: Bool { signal.withLock { $0?.isRaised ?? false } }
+    var isRaised: Bool { signals.withLock { signals in !signals.isEmpty && signals.allSatisfy { $0.isRaised } } }
 
-    func listen(to signal: AbortSignal?) { self.signal.withLock { $0 = signal } }
+    func listen(to signals: [AbortSignal]) { self.signals.withLock { $0 = signals } }
 }

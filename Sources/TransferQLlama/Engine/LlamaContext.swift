@@ -57,11 +57,13 @@ public final class LlamaContext {
     let batchSize: Int
     private let handle: ContextHandle
     private let pool: SequencePool
-    /// Cells that each sequence decoded itself, by sequence id.
-    private var ownCells: [Int]
+    private var ledger: CellLedger
     private var policies: [WeakPolicy] = []
-    /// Where each sequence was forked off, by sequence id; 0 for one that was not.
-    private var origins: [Int]
+    /// Work that waits for the next batch, oldest first.
+    private var pending: [PendingDecode] = []
+    /// Batches decoded, and tokens in them.
+    public private(set) var decodedBatches = 0
+    public private(set) var decodedTokens = 0
 
     /// - Throws: ``LlamaError/tooManySequences(needed:limit:)`` or ``LlamaError/contextRefused(cells:reason:)``.
     public init(
@@ -92,8 +94,7 @@ public final class LlamaContext {
         self.adapter = adapter
         cells = Int(llama_n_ctx(handle.pointer))
         pool = SequencePool(count: configuration.sequences)
-        ownCells = [Int](repeating: 0, count: configuration.sequences)
-        origins = ownCells
+        ledger = CellLedger(sequences: configuration.sequences)
     }
 
     /// Sequences that someone holds right now.
@@ -105,14 +106,14 @@ public final class LlamaContext {
     /// Free sequences and cells; what policies keep only to save work is given up when they are fewer than needed.
     func room(sequences: Int, cells needed: Int) -> (sequences: Int, cells: Int) {
         reclaim()
-        if pool.size - pool.leasedCount < sequences || cells - ownCells.reduce(0, +) < needed { evictBranches() }
-        return (pool.size - pool.leasedCount, cells - ownCells.reduce(0, +))
+        if pool.size - pool.leasedCount < sequences || cells - ledger.used < needed { evictBranches() }
+        return (pool.size - pool.leasedCount, cells - ledger.used)
     }
 
     /// Cells in use right now.
     public var usedCells: Int {
         reclaim()
-        return ownCells.reduce(0, +)
+        return ledger.used
     }
 
     // MARK: Sequences
@@ -140,28 +141,36 @@ public final class LlamaContext {
         reclaim()
     }
 
-    /// A new sequence with everything that `source` holds, which is `length` tokens.
+    /// A new sequence with the first `length` tokens of `source`.
     func fork(_ source: SequenceLease, length: Int) throws -> SequenceLease {
         let sequence = try lease()
-        llama_memory_seq_cp(handle.memory, source.id, sequence.id, -1, -1)
-        origins[Int(sequence.id)] = length
+        llama_memory_seq_cp(handle.memory, source.id, sequence.id, 0, Int32(length))
+        ledger.share(0..<length, of: source.id, with: sequence.id)
         return sequence
     }
 
     /// Forgets what a sequence holds from `position` on.
     func trim(_ sequence: SequenceLease, from position: Int) throws {
-        guard llama_memory_seq_rm(handle.memory, sequence.id, Int32(position), -1) else {
+        guard isTrimmed(sequence, to: position) else {
             throw LlamaError.decodeFailed(code: 0, reason: "the cache could not be trimmed")
         }
-        ownCells[Int(sequence.id)] = max(0, position - origins[Int(sequence.id)])
     }
 
-    /// Lets `sequence` share the cells that `branch`, a fork of it, decoded at `positions`.
+    /// Cuts a sequence to `length` tokens; whether it could be done.
+    func isTrimmed(_ sequence: SequenceLease, to length: Int) -> Bool {
+        guard llama_memory_seq_rm(handle.memory, sequence.id, Int32(length), -1) else { return false }
+        ledger.trim(sequence.id, from: length)
+        return true
+    }
+
+    /// Tokens that a sequence holds.
+    func length(of sequence: SequenceLease) -> Int { ledger.length(of: sequence.id) }
+
+    /// Lets `sequence`, which holds what stands before, share the cells that `branch` has at `positions`.
     func adopt(_ positions: Range<Int>, of branch: SequenceLease, into sequence: SequenceLease) {
         llama_memory_seq_cp(
             handle.memory, branch.id, sequence.id, Int32(positions.lowerBound), Int32(positions.upperBound))
-        ownCells[Int(sequence.id)] += positions.count
-        ownCells[Int(branch.id)] -= positions.count
+        ledger.share(positions, of: branch.id, with: sequence.id)
     }
 
     /// Empties the sequences whose holders have gone.
@@ -169,53 +178,102 @@ public final class LlamaContext {
         for id in pool.reclaim() {
             // Removing a whole sequence never fails.
             _ = llama_memory_seq_rm(handle.memory, id, -1, -1)
-            ownCells[Int(id)] = 0
-            origins[Int(id)] = 0
+            ledger.trim(id, from: 0)
         }
     }
 
     // MARK: Decoding
 
+    /// Work that waits for a batch.
+    private struct PendingDecode {
+        let entries: ArraySlice<Entry>
+        let wantsStates: Bool
+        let signal: AbortSignal
+        /// Gets the row of the batch that the first entry came to.
+        let continuation: CheckedContinuation<Int, any Error>
+    }
+
     /// Decodes `entries`, in several batches when they are many, and hands out what their outputs lead to.
     ///
-    /// After an error the sequences may hold any part of the entries: trim them or let them go.
+    /// Requests that come while another is being worked on share a batch with it. After an error the sequences may hold
+    /// any part of the entries: trim them or let them go.
     ///
     /// - Parameters:
     ///   - wantsStates: whether outputs carry hidden states. llama.cpp then computes the logits of all tokens, too.
     ///   - receive: called with the index of an entry and its output, which is valid during the call.
     func decode(
         _ entries: [Entry], wantsStates: Bool = false, signal: AbortSignal, receive: (Int, Output) throws -> Void
-    ) throws {
-        reclaim()
-        if ownCells.reduce(0, +) + entries.count > cells { evictBranches() }
-        let needed = ownCells.reduce(0, +) + entries.count
-        guard needed <= cells else { throw LlamaError.contextFull(needed: needed, cells: cells) }
-        llama_set_embeddings(handle.pointer, wantsStates)
-        // Logits of a whole batch must not take more than about 64 MB.
-        let size = wantsStates ? min(batchSize, max(32, (64 << 20) / (4 * model.vocabulary.size))) : batchSize
+    ) async throws {
+        let size = batchLimit(wantsStates: wantsStates)
         for start in stride(from: 0, to: entries.count, by: size) {
-            let part = start..<min(start + size, entries.count)
-            try decodeBatch(entries[part], outputsAll: wantsStates, signal: signal)
-            for index in part where entries[index].isOutput {
-                guard let logits = llama_get_logits_ith(handle.pointer, Int32(index - start)) else {
-                    throw LlamaError.logitsNotNumeric
-                }
-                var state: UnsafeBufferPointer<Float>?
-                if wantsStates {
-                    guard let values = llama_get_embeddings_ith(handle.pointer, Int32(index - start)) else {
-                        throw LlamaError.noStates(model: model.path)
-                    }
-                    state = UnsafeBufferPointer(start: values, count: model.width)
-                }
-                let row = UnsafeBufferPointer(start: UnsafePointer(logits), count: model.vocabulary.size)
-                try receive(index, Output(logits: LogitRow(row), state: state))
+            let part = entries[start..<min(start + size, entries.count)]
+            let row: Int = try await withCheckedThrowingContinuation { continuation in
+                pending.append(
+                    PendingDecode(entries: part, wantsStates: wantsStates, signal: signal, continuation: continuation))
+                // Everything that is ready to join runs before it.
+                if pending.count == 1 { Task { self.flush() } }
+            }
+            // The outputs stand until the next batch, which waits for all that this one woke.
+            if signal.isRaised { throw CancellationError() }
+            for index in part.indices where entries[index].isOutput {
+                try receive(index, try output(at: Int32(row + index - start), hasState: wantsStates))
             }
         }
     }
 
-    private func decodeBatch(_ entries: ArraySlice<Entry>, outputsAll: Bool, signal: AbortSignal) throws {
+    /// Most tokens of a batch: the logits of a whole one must not take more than about 64 MB.
+    private func batchLimit(wantsStates: Bool) -> Int {
+        wantsStates ? min(batchSize, max(32, (64 << 20) / (4 * model.vocabulary.size))) : batchSize
+    }
+
+    private func output(at row: Int32, hasState: Bool) throws -> Output {
+        guard let logits = llama_get_logits_ith(handle.pointer, row) else { throw LlamaError.logitsNotNumeric }
+        var state: UnsafeBufferPointer<Float>?
+        if hasState {
+            guard let values = llama_get_embeddings_ith(handle.pointer, row) else {
+                throw LlamaError.noStates(model: model.path)
+            }
+            state = UnsafeBufferPointer(start: values, count: model.width)
+        }
+        let numbers = UnsafeBufferPointer(start: UnsafePointer(logits), count: model.vocabulary.size)
+        return Output(logits: LogitRow(numbers), state: state)
+    }
+
+    /// Decodes one batch of what is pending, the oldest first, and wakes those that it belongs to.
+    private func flush() {
+        guard let first = pending.first else { return }
+        let limit = batchLimit(wantsStates: first.wantsStates)
+        var count = 0
+        var batch: [PendingDecode] = []
+        var rest: [PendingDecode] = []
+        for work in pending {
+            if rest.isEmpty, work.wantsStates == first.wantsStates, count + work.entries.count <= limit {
+                count += work.entries.count
+                batch.append(work)
+            } else {
+                rest.append(work)
+            }
+        }
+        pending = rest
+        let result = Result { try decodeBatch(batch, count: count, outputsAll: first.wantsStates) }
+        var row = 0
+        for work in batch {
+            let own = row
+            work.continuation.resume(with: result.map { own })
+            row += work.entries.count
+        }
+        if !pending.isEmpty { Task { self.flush() } }
+    }
+
+    private func decodeBatch(_ works: [PendingDecode], count: Int, outputsAll: Bool) throws {
+        reclaim()
+        if ledger.used + count > cells { evictBranches() }
+        guard ledger.used + count <= cells else {
+            throw LlamaError.contextFull(needed: ledger.used + count, cells: cells)
+        }
+        llama_set_embeddings(handle.pointer, outputsAll)
         var batch = handle.batch
-        for (row, entry) in entries.enumerated() {
+        for (row, entry) in works.lazy.flatMap(\.entries).enumerated() {
             guard entry.token >= 0, entry.token < model.vocabulary.size else {
                 throw LlamaError.invalidToken(token: entry.token, vocabulary: model.vocabulary.size)
             }
@@ -224,16 +282,19 @@ public final class LlamaContext {
             batch.n_seq_id[row] = Int32(entry.sequences.count)
             for (place, sequence) in entry.sequences.enumerated() { batch.seq_id[row]?[place] = sequence.id }
             batch.logits[row] = entry.isOutput || outputsAll ? 1 : 0
-            ownCells[Int(entry.sequences[0].id)] += 1
         }
-        batch.n_tokens = Int32(entries.count)
+        for entry in works.lazy.flatMap(\.entries) { ledger.add(to: entry.sequences.lazy.map(\.id)) }
+        batch.n_tokens = Int32(count)
+        decodedBatches += 1
+        decodedTokens += count
         LlamaLibrary.forgetLog()
-        handle.abortSwitch.listen(to: signal)
-        defer { handle.abortSwitch.listen(to: nil) }
-        if signal.isRaised { throw CancellationError() }
+        let signals = works.map(\.signal)
+        handle.abortSwitch.listen(to: signals)
+        defer { handle.abortSwitch.listen(to: []) }
+        if handle.abortSwitch.isRaised { throw CancellationError() }
         switch llama_decode(handle.pointer, batch) {
         case 0: return
-        case 1: throw LlamaError.contextFull(needed: ownCells.reduce(0, +), cells: cells)
+        case 1: throw LlamaError.contextFull(needed: ledger.used, cells: cells)
         case 2: throw CancellationError()
         case let code:
             throw LlamaError.decodeFailed(code: code, reason: LlamaLibrary.firstComplaint(otherwise: ""))
@@ -245,13 +306,13 @@ extension LlamaContext {
     /// −Σ log π(token | the tokens before it) in nats, over all of `tokens` but the first.
     ///
     /// - Throws: ``LlamaError``, or `CancellationError`.
-    public func logLoss(of tokens: [Token]) throws -> Double {
+    public func logLoss(of tokens: [Token]) async throws -> Double {
         let sequence = try lease()
         let entries = tokens.indices.map { index in
             Entry(token: tokens[index], position: index, sequence: sequence, isOutput: index + 1 < tokens.count)
         }
         var loss = 0.0
-        try decode(entries, signal: AbortSignal()) { index, output in
+        try await decode(entries, signal: AbortSignal()) { index, output in
             let logProbability = output.logits.logProbability(of: tokens[index + 1])
             guard logProbability.isFinite else { throw LlamaError.logitsNotNumeric }
             loss -= logProbability

@@ -16,7 +16,7 @@ extension LlamaPolicy {
     /// - Parameter lengths: tokens to decode of each.
     func read(
         _ continuations: [Continuation], lengths: [Int], wantsStates: Bool, signal: AbortSignal
-    ) throws -> [Reading] {
+    ) async throws -> [Reading] {
         for token in continuations.flatMap({ $0.prefix + $0.tokens }) where token < 0 || token >= vocabulary.size {
             throw LlamaError.invalidToken(token: token, vocabulary: vocabulary.size)
         }
@@ -29,7 +29,7 @@ extension LlamaPolicy {
                 cells += lengths[index]
                 return cells <= room.cells || index == rest.lowerBound
             }
-            readings += try readWave(
+            readings += try await readWave(
                 Array(continuations[wave]), lengths: Array(lengths[wave]), wantsStates: wantsStates, signal: signal)
         }
         return readings
@@ -37,9 +37,7 @@ extension LlamaPolicy {
 
     private func readWave(
         _ continuations: [Continuation], lengths: [Int], wantsStates: Bool, signal: AbortSignal
-    ) throws -> [Reading] {
-        let start = trunkTokens.count
-        branches = []
+    ) async throws -> [Reading] {
         let paths = continuations.map { $0.prefix + $0.tokens }
         var sums = [Double](repeating: 0, count: paths.count)
         var pools = [StatePool?](repeating: wantsStates ? trunkPool() : nil, count: paths.count)
@@ -81,7 +79,7 @@ extension LlamaPolicy {
                 sequences: node.continuations.compactMap { sequences[$0] }, isOutput: true)
         }
         var newBranches: [Branch] = []
-        try decode(entries, wantsStates: keepsStates, signal: signal) { entry, output in
+        try await decode(entries, wantsStates: keepsStates, signal: signal) { entry, output in
             let node = nodes[entry]
             if let state = output.state { for index in node.continuations { pools[index]?.add(state) } }
             try add(node.depth + 1, of: node.continuations, output.logits)
@@ -89,11 +87,18 @@ extension LlamaPolicy {
             if node.depth == 0, let owner = node.continuations.first, continuations[owner].prefix.count == 1,
                 let sequence = sequences[owner]
             {
-                newBranches.append(Branch(token: node.token, sequence: sequence, output: output))
+                newBranches.append(
+                    Branch(
+                        tokens: committed + [node.token], sequence: sequence,
+                        known: (
+                            length: start + 1, logits: Array(output.logits.logits),
+                            state: output.state.map(Array.init) ?? []
+                        )))
             }
         }
         for branch in newBranches { try context.trim(branch.sequence, from: start + 1) }
-        branches = newBranches
+        // They take the place of earlier candidates; rollouts that go on stay.
+        branches = branches.filter { $0.tokens.count > start + 1 } + newBranches
         return paths.indices.map { index in
             Reading(
                 logProbability: sums[index],

@@ -1,10 +1,24 @@
 import TransferQ
 
 extension LlamaPolicy {
+    /// Some rollouts of one start, made in one wave.
+    private struct Job {
+        let start: RolloutRequest.Start
+        /// Where the start stands in the request.
+        let index: Int
+        let numbers: Range<Int>
+
+        /// What is decoded before a token is chosen.
+        var text: [Token] { start.prefix + start.beginning.tokens }
+        /// Whether the prefix or what is known ends the response.
+        var isEnded: Bool { start.beginning.finishReason == .stop }
+    }
+
     /// One rollout in the making.
     private struct Row {
+        let job: Int
         let noise: Noise
-        var rollout = Rollout(tokens: [], logProbability: 0, finishReason: .length)
+        var rollout: Rollout
         /// Nil until a token is to be decoded.
         var sequence: SequenceLease?
         /// Where the rollout's last token belongs.
@@ -16,110 +30,176 @@ extension LlamaPolicy {
         var lacksState = false
     }
 
-    /// Rolls out from the trunk, which holds the response: all prefixes in one batch, then one batch per position.
-    func rollOut(_ request: RolloutRequest, signal: AbortSignal) throws -> [[Rollout]] {
-        let ended = request.prefixes.map { $0.last.map(vocabulary.isEnd) ?? false }
-        let start = trunkTokens.count
-        guard start + (request.prefixes.map(\.count).max() ?? 0) + request.maximumLength <= limit else {
-            throw LlamaError.contextFull(
-                needed: start + request.maximumLength + 1, cells: limit)
+    /// Rolls out from the trunk, which holds the response: what all starts begin with in one batch, equal beginnings once,
+    /// then one batch per position; in several waves when there are more than the context holds.
+    func rollOut(_ request: RolloutRequest, signal: AbortSignal) async throws -> [[Rollout]] {
+        let ended = request.starts.map { $0.prefix.last.map(vocabulary.isEnd) ?? false }
+        let needed = request.starts.map { $0.prefix.count + $0.maximumLength }.max() ?? 0
+        guard start + needed <= limit else { throw LlamaError.contextFull(needed: start + needed, cells: limit) }
+        var results = request.starts.enumerated().map { index, start in
+            // A start that asks for nothing, or whose response is over.
+            let isOpen = start.maximumLength > 0 && !ended[index]
+            let rollout = Rollout(finishReason: ended[index] ? .stop : .length)
+            return isOpen ? [] : start.numbers.map { _ in rollout }
         }
-        guard request.maximumLength > 0, request.count > 0 else {
-            return zip(request.prefixes, ended).map { _, isEnded in
-                let rollout = Rollout(tokens: [], logProbability: 0, finishReason: isEnded ? .stop : .length)
-                return [Rollout](repeating: rollout, count: request.count)
+        var jobs = request.starts.enumerated().filter { results[$0.offset].isEmpty }.map {
+            Job(start: $0.element, index: $0.offset, numbers: $0.element.numbers)
+        }[...]
+        while !jobs.isEmpty {
+            let wave = nextWave(of: &jobs)
+            for (job, rollouts) in zip(wave, try await rollOut(wave, of: request, signal: signal)) {
+                results[job.index] += rollouts
             }
         }
-        let (rows, newBranches) = try begin(request, ended: ended, signal: signal)
-        let width = rows.map(\.count)
-        var flat = Array(rows.joined())
-        try extend(&flat, request: request, signal: signal)
+        return results
+    }
 
-        // The branches keep their one token; the rest of the rollouts goes.
-        for branch in newBranches { try context.trim(branch.sequence, from: start + 1) }
-        branches = newBranches
+    /// As many rollouts as there is room for, at least one; the rest stays.
+    private func nextWave(of jobs: inout ArraySlice<Job>) -> [Job] {
+        func cells(_ job: Job) -> Int { job.text.count + job.numbers.count * (job.start.maximumLength + 1) }
+        let room = context.room(
+            sequences: jobs.reduce(0) { $0 + $1.numbers.count }, cells: jobs.reduce(0) { $0 + cells($1) })
+        var (sequences, left) = room
+        var wave: [Job] = []
+        while let job = jobs.first, sequences > 0 || wave.isEmpty {
+            let affordable = max(0, left - job.text.count) / (job.start.maximumLength + 1)
+            let count = min(job.numbers.count, max(sequences, 1), wave.isEmpty ? max(affordable, 1) : affordable)
+            guard count > 0 else { break }
+            let numbers = job.numbers.prefix(count)
+            let part = Job(start: job.start, index: job.index, numbers: numbers.startIndex..<numbers.endIndex)
+            wave.append(part)
+            sequences -= count
+            left -= cells(part)
+            jobs.removeFirst()
+            if count < job.numbers.count {
+                jobs.insert(
+                    Job(start: job.start, index: job.index, numbers: numbers.endIndex..<job.numbers.upperBound),
+                    at: jobs.startIndex)
+                break
+            }
+        }
+        return wave
+    }
 
-        var rest = flat.map { row in
+    private func rollOut(
+        _ jobs: [Job], of request: RolloutRequest, signal: AbortSignal
+    ) async throws -> [[Rollout]] {
+        var rows = try await plant(jobs, request, signal: signal)
+        try await extend(&rows, jobs, request, signal: signal)
+        keepBranches(rows, jobs, request)
+        var results = jobs.map { _ in [Rollout]() }
+        for row in rows {
             var rollout = row.rollout
             if request.wantsStates, let source = stateSource { rollout.state = row.pool?.pooled(source) }
-            return rollout
-        }[...]
-        return zip(width, ended).map { width, isEnded in
-            if isEnded {
-                let rollout = Rollout(tokens: [], logProbability: 0, finishReason: .stop)
-                return [Rollout](repeating: rollout, count: request.count)
-            }
-            defer { rest = rest.dropFirst(width) }
-            return Array(rest.prefix(width))
+            results[row.job].append(rollout)
         }
+        return results
     }
 
-    /// Decodes the prefixes and chooses the first token of every rollout.
-    private func begin(
-        _ request: RolloutRequest, ended: [Bool], signal: AbortSignal
-    ) throws -> (rows: [[Row]], branches: [Branch]) {
-        let start = trunkTokens.count
-        let trunkPool = request.wantsStates ? trunkPool() : nil
-        // The branches replace those of an earlier request.
+    /// A token that some jobs share, with all that stands before it.
+    private struct Node {
+        let token: Token
+        let depth: Int
+        var jobs: [Int]
+    }
+
+    /// Decodes what the rollouts begin with, each shared beginning once and nothing that a branch still holds, and chooses
+    /// the first token of every rollout.
+    private func plant(_ jobs: [Job], _ request: RolloutRequest, signal: AbortSignal) async throws -> [Row] {
+        let pool = request.wantsStates ? trunkPool() : nil
+        let texts = jobs.map(\.text)
+        var sequences: [SequenceLease?] = []
+        var depths: [Int] = []
+        for text in texts {
+            let (source, depth) = closest(to: text, states: request.wantsStates)
+            depths.append(depth)
+            sequences.append(text.isEmpty ? nil : try context.fork(source, length: start + depth))
+        }
+        // Only now: the forks hold what they need.
         branches = []
-        var rows: [[Row]] = request.prefixes.map { _ in [] }
-        var entries: [LlamaContext.Entry] = []
-        var owners: [(prefix: Int, offset: Int, sequence: SequenceLease)] = []
-        for (index, prefix) in request.prefixes.enumerated() where !ended[index] {
-            if prefix.isEmpty {
-                rows[index] = try withTrunkRow { try begin(request, prefix: prefix, pool: trunkPool, row: $0) }
-                continue
-            }
-            let sequence = try context.fork(trunk, length: start)
-            for (offset, token) in prefix.enumerated() {
-                owners.append((index, offset, sequence))
-                entries.append(
-                    LlamaContext.Entry(
-                        token: token, position: start + offset, sequence: sequence,
-                        isOutput: request.wantsStates || offset == prefix.count - 1))
+        var nodes: [Node] = []
+        var places: [ArraySlice<Token>: Int] = [:]
+        for (job, text) in texts.enumerated() where depths[job] < text.count {
+            for depth in depths[job]..<text.count {
+                if let known = places[text[...depth]] {
+                    nodes[known].jobs.append(job)
+                } else {
+                    places[text[...depth]] = nodes.count
+                    nodes.append(Node(token: text[depth], depth: depth, jobs: [job]))
+                }
             }
         }
-        var newBranches: [Branch] = []
-        var pools = [StatePool?](repeating: trunkPool, count: request.prefixes.count)
-        try decode(entries, wantsStates: keepsStates, signal: signal) { entry, output in
-            let (index, offset, sequence) = owners[entry]
-            let prefix = request.prefixes[index]
-            if let state = output.state { pools[index]?.add(state) }
-            guard offset == prefix.count - 1 else { return }
-            rows[index] = try begin(request, prefix: prefix, pool: pools[index], row: output.logits)
-            rows[index][0].sequence = sequence
-            if prefix.count == 1 {
-                newBranches.append(Branch(token: prefix[0], sequence: sequence, output: output))
+        let entries = nodes.map { node in
+            LlamaContext.Entry(
+                token: node.token, position: start + node.depth, sequences: node.jobs.compactMap { sequences[$0] },
+                isOutput: request.wantsStates || node.jobs.contains { texts[$0].count == node.depth + 1 })
+        }
+        var pools = [StatePool?](repeating: pool, count: jobs.count)
+        var rows: [[Row]] = jobs.map { _ in [] }
+        for job in jobs.indices where texts[job].isEmpty {
+            rows[job] = try withTrunkRow { try begin(job, jobs, pool: pool, $0, request) }
+        }
+        try await decode(entries, wantsStates: keepsStates, signal: signal) { entry, output in
+            let node = nodes[entry]
+            for job in node.jobs {
+                if let state = output.state { pools[job]?.add(state) }
+                guard texts[job].count == node.depth + 1 else { continue }
+                rows[job] = try begin(job, jobs, pool: pools[job], output.logits, request)
+                rows[job][0].sequence = sequences[job]
+                // What a chosen candidate leads to.
+                if let sequence = sequences[job] {
+                    branches.append(
+                        Branch(
+                            tokens: committed + texts[job], sequence: sequence,
+                            known: (
+                                length: start + node.depth + 1, logits: Array(output.logits.logits),
+                                state: output.state.map(Array.init) ?? []
+                            )))
+                }
             }
         }
-        // Only now is every prefix decoded, so that the other rollouts can fork it.
-        for index in rows.indices {
-            let source = rows[index].first?.sequence ?? trunk
-            let length = start + request.prefixes[index].count
-            for rollout in rows[index].indices where rows[index][rollout].sequence == nil {
-                let row = rows[index][rollout]
+        // Only now is every beginning decoded, so that the other rollouts can fork it.
+        for job in rows.indices {
+            let source = rows[job].first?.sequence ?? trunk
+            for index in rows[job].indices where rows[job][index].sequence == nil {
+                let row = rows[job][index]
                 guard !row.isDone || row.lacksState else { continue }
-                rows[index][rollout].sequence = try context.fork(source, length: length)
+                rows[job][index].sequence = try context.fork(source, length: start + texts[job].count)
             }
         }
-        return (rows, newBranches)
+        return Array(rows.joined())
     }
 
-    /// The first token of each rollout of a prefix, from the logits after the prefix.
+    /// The sequence that holds most of a text behind the response, all but its last token at most, and how much.
+    private func closest(to text: [Token], states: Bool) -> (SequenceLease, Int) {
+        // States of what is not decoded would be missing.
+        guard !states else { return (trunk, 0) }
+        var best = (trunk, trunkTokens.dropFirst(start).commonPrefixLength(with: text))
+        for branch in branches {
+            let length = branch.tokens.dropFirst(start).commonPrefixLength(with: text)
+            if length > best.1 { best = (branch.sequence, length) }
+        }
+        return (best.0, min(best.1, max(0, text.count - 1)))
+    }
+
+    /// The rollouts of a job, from the logits after its text.
     private func begin(
-        _ request: RolloutRequest, prefix: [Token], pool: StatePool?, row: LogitRow
+        _ job: Int, _ jobs: [Job], pool: StatePool?, _ logits: LogitRow, _ request: RolloutRequest
     ) throws -> [Row] {
-        try (0..<request.count).map { index in
-            var new = Row(
-                noise: request.noise(prefix: prefix, rollout: index),
-                position: trunkTokens.count + prefix.count - 1, pool: pool)
-            try append(to: &new, row: row, request: request)
-            return new
+        try jobs[job].numbers.map { number in
+            var row = Row(
+                job: job, noise: jobs[job].start.noise(rollout: number), rollout: jobs[job].start.beginning,
+                position: start + jobs[job].text.count - 1, pool: pool)
+            row.isDone = jobs[job].isEnded || row.rollout.tokens.count >= jobs[job].start.maximumLength
+            if !row.isDone { try append(to: &row, logits, jobs, request) }
+            return row
         }
     }
 
     /// Decodes the last token of every unfinished rollout, one batch per position, until all are finished.
-    private func extend(_ rows: inout [Row], request: RolloutRequest, signal: AbortSignal) throws {
+    private func extend(
+        _ rows: inout [Row], _ jobs: [Job], _ request: RolloutRequest, signal: AbortSignal
+    ) async throws {
         var live = rows.indices.filter { !rows[$0].isDone || rows[$0].lacksState }
         while !live.isEmpty {
             let entries = live.compactMap { index -> LlamaContext.Entry? in
@@ -129,30 +209,52 @@ extension LlamaPolicy {
                 return LlamaContext.Entry(
                     token: token, position: rows[index].position, sequence: sequence, isOutput: true)
             }
-            try decode(entries, wantsStates: request.wantsStates, signal: signal) { entry, output in
+            try await decode(entries, wantsStates: request.wantsStates, signal: signal) { entry, output in
                 let index = live[entry]
                 if let state = output.state { rows[index].pool?.add(state) }
                 if rows[index].isDone {
                     rows[index].lacksState = false
                 } else {
-                    try append(to: &rows[index], row: output.logits, request: request)
+                    try append(to: &rows[index], output.logits, jobs, request)
                 }
             }
             live.removeAll { rows[$0].isDone && !rows[$0].lacksState }
         }
     }
 
-    private func append(to row: inout Row, row logits: LogitRow, request: RolloutRequest) throws {
+    private func append(to row: inout Row, _ logits: LogitRow, _ jobs: [Job], _ request: RolloutRequest) throws {
         let uniform = row.noise.derived(row.rollout.tokens.count)
         let normaliser = logits.logSumExp
         guard normaliser.isFinite, let token = request.sampling.choose(from: logits, uniform: uniform.uniform) else {
             throw LlamaError.logitsNotNumeric
         }
         row.rollout.tokens.append(token)
-        row.rollout.logProbability += Double(logits.logits[Int(token)]) - normaliser
+        row.rollout.logProbabilities.append(Double(logits.logits[Int(token)]) - normaliser)
         row.position += 1
         if vocabulary.isEnd(token) { row.rollout.finishReason = .stop }
-        row.isDone = row.rollout.finishReason == .stop || row.rollout.tokens.count >= request.maximumLength
+        row.isDone =
+            row.rollout.finishReason == .stop || row.rollout.tokens.count >= jobs[row.job].start.maximumLength
         row.lacksState = row.isDone && row.rollout.finishReason != .stop && request.wantsStates
+    }
+
+    /// Greedy rollouts stay decoded: the chosen one goes on. Of sampled ones the beginnings stay.
+    private func keepBranches(_ rows: [Row], _ jobs: [Job], _ request: RolloutRequest) {
+        guard request.sampling.isGreedy else {
+            // The rollouts' own tokens go with the sequences; what is kept ends with the text.
+            branches = branches.filter { context.isTrimmed($0.sequence, to: $0.tokens.count) }
+            return
+        }
+        let texts = Dictionary(
+            rows.compactMap { row in
+                row.sequence.map { sequence in
+                    (sequence.id, Array(committed + jobs[row.job].start.prefix + row.rollout.tokens))
+                }
+            }, uniquingKeysWith: { first, _ in first })
+        branches = branches.map { branch in
+            let text = texts[branch.sequence.id] ?? branch.tokens
+            return Branch(
+                tokens: Array(text.prefix(context.length(of: branch.sequence))), sequence: branch.sequence,
+                known: branch.known)
+        }
     }
 }

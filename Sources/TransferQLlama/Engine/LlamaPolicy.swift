@@ -2,9 +2,9 @@ public import TransferQ
 
 /// A GGUF model bound to one prompt.
 ///
-/// The policy leases a sequence, the trunk, that holds the prompt and the response it saw last. Rollouts and readings
-/// fork the trunk; the first token of each prefix stays decoded until the response moves on, so the token that is
-/// chosen is never decoded again.
+/// The policy leases a sequence, the trunk, that holds the prompt, the response it saw last and maybe a path behind it.
+/// Rollouts and readings fork the trunk, or each other's remains: what they leave decoded stays until the response rules
+/// it out, so that no token is decoded twice.
 @InferenceActor
 public final class LlamaPolicy: Policy {
     public nonisolated let vocabulary: any Vocabulary
@@ -19,28 +19,24 @@ public final class LlamaPolicy: Policy {
     let trunk: SequenceLease
     /// What the trunk holds.
     private(set) var trunkTokens: [Token] = []
-    /// Logits after `trunkTokens`; empty when they are not known.
-    private var trunkLogits: [Float] = []
+    /// Tokens of prompt and response: where rollouts and readings begin.
+    private(set) var start = 0
+    /// Logits after the first n tokens of the trunk, for some n.
+    private var rows: [Int: [Float]] = [:]
     /// Whether states are kept: from the first time that they are asked for.
     var keepsStates = false
-    /// States of the prompt's last token and the response's tokens, one after the other, as far as they are known.
+    /// States of the prompt's last token and the trunk's tokens behind it, one after the other, as far as they are known.
     private var trunkStates: [Float] = []
     var branches: [Branch] = []
+    private let turn = Turn()
 
-    /// A fork of the trunk by one token, with what it leads to.
+    /// What a rollout or a reading left decoded.
     struct Branch {
-        let token: Token
+        /// The tokens that the sequence holds, from the prompt's first on.
+        let tokens: [Token]
         let sequence: SequenceLease
-        let logits: [Float]
-        /// Empty when states are not kept.
-        let state: [Float]
-
-        init(token: Token, sequence: SequenceLease, output: LlamaContext.Output) {
-            self.token = token
-            self.sequence = sequence
-            logits = Array(output.logits.logits)
-            state = output.state.map(Array.init) ?? []
-        }
+        /// Logits, and the state when states are kept, at one of the tokens.
+        let known: (length: Int, logits: [Float], state: [Float])?
     }
 
     /// - Throws: ``LlamaError/emptyPrompt``, ``LlamaError/promptTooLong(tokens:limit:)`` or
@@ -59,34 +55,51 @@ public final class LlamaPolicy: Policy {
         context.register(self)
     }
 
-    /// Gives up the decoded candidates; the next step then decodes its token again.
+    /// Gives up what is kept only to save work.
     func dropBranches() { branches = [] }
 
     public func candidates(after response: [Token], count: Int) async throws -> [Candidate] {
-        try await interruptible { signal in
-            try advance(to: response, signal: signal)
-            return try withTrunkRow { $0.candidates(count: count) }
+        try await candidates(after: response, along: [], count: count)[0]
+    }
+
+    public func candidates(
+        after response: [Token], along path: [Token], count: Int
+    ) async throws -> [[Candidate]] {
+        try await exclusively { signal in
+            try await self.advance(to: response, along: path, signal: signal)
+            return try (0...path.count).map { ahead in
+                try self.withRow(at: self.start + ahead) { $0.candidates(count: count) }
+            }
         }
     }
 
     public func logProbabilities(of tokens: [Token], after response: [Token]) async throws -> [Double] {
+        try await logProbabilities(of: [tokens], after: response, along: [])[0]
+    }
+
+    public func logProbabilities(
+        of tokens: [[Token]], after response: [Token], along path: [Token]
+    ) async throws -> [[Double]] {
         let size = vocabulary.size
-        if let stranger = tokens.first(where: { $0 < 0 || $0 >= size }) {
+        if let stranger = tokens.joined().first(where: { $0 < 0 || $0 >= size }) {
             throw LlamaError.invalidToken(token: stranger, vocabulary: size)
         }
-        return try await interruptible { signal in
-            try advance(to: response, signal: signal)
-            return try withTrunkRow { row in
-                let normaliser = row.logSumExp
-                return tokens.map { Double(row.logits[Int($0)]) - normaliser }
+        return try await exclusively { signal in
+            try await self.advance(to: response, along: path, signal: signal)
+            return try tokens.enumerated().map { ahead, tokens in
+                try self.withRow(at: self.start + ahead) { row in
+                    let normaliser = row.logSumExp
+                    return tokens.map { Double(row.logits[Int($0)]) - normaliser }
+                }
             }
         }
     }
 
     public func rollouts(_ request: RolloutRequest) async throws -> [[Rollout]] {
-        try await interruptible { signal in
-            try prepare(for: request.response, wantsStates: request.wantsStates, signal: signal)
-            return try rollOut(request, signal: signal)
+        try await exclusively { signal in
+            self.keepsStates = self.keepsStates || request.wantsStates
+            try await self.advance(to: request.response, signal: signal)
+            return try await self.rollOut(request, signal: signal)
         }
     }
 
@@ -100,91 +113,111 @@ public final class LlamaPolicy: Policy {
     func read(
         _ continuations: [Continuation], after response: [Token], wantsStates: Bool, includesEnds: Bool
     ) async throws -> [Reading] {
-        try await interruptible { signal in
-            try prepare(for: response, wantsStates: wantsStates, signal: signal)
+        try await exclusively { signal in
+            self.keepsStates = self.keepsStates || wantsStates
+            try await self.advance(to: response, signal: signal)
             let lengths = continuations.map { continuation in
                 // What is decoded of each: the last token only for its state.
                 let path = continuation.prefix + continuation.tokens
-                let isEnded = !includesEnds && (path.last.map(vocabulary.isEnd) ?? false)
+                let isEnded = !includesEnds && (path.last.map(self.vocabulary.isEnd) ?? false)
                 return path.count - (path.isEmpty || (wantsStates && !isEnded) ? 0 : 1)
             }
-            return try read(continuations, lengths: lengths, wantsStates: wantsStates, signal: signal)
+            return try await self.read(continuations, lengths: lengths, wantsStates: wantsStates, signal: signal)
         }
     }
 
     // MARK: The trunk
 
-    private func prepare(for response: [Token], wantsStates: Bool, signal: AbortSignal) throws {
-        keepsStates = keepsStates || wantsStates
-        try advance(to: response, signal: signal)
-    }
-
-    /// Makes the trunk hold prompt and response, with the logits after them, decoding what is new only.
-    private func advance(to response: [Token], signal: AbortSignal) throws {
+    /// Makes the trunk hold prompt, response and path, with the logits after the response and each token of the path,
+    /// decoding what is new only. Whatever else the trunk holds behind them stays.
+    private func advance(to response: [Token], along path: [Token] = [], signal: AbortSignal) async throws {
         let target = prompt + response
-        if keepsStates, firstUnknownState < trunkTokens.count {
-            branches = []
-            try cutTrunk(to: firstUnknownState)
+        let full = target + path
+        start = target.count
+        branches.removeAll { !$0.tokens.starts(with: target) }
+        if keepsStates, firstUnknownState < trunkTokens.count { try cutTrunk(to: firstUnknownState) }
+        try adopt(full)
+        let common = trunkTokens.commonPrefixLength(with: full)
+        let missing = (target.count...full.count).first { rows[$0] == nil || $0 > common }
+        guard let missing else {
+            rows = rows.filter { $0.key >= start }
+            return
         }
-        let common = zip(trunkTokens, target).prefix { $0 == $1 }.count
-        if common == trunkTokens.count, common == target.count, !trunkLogits.isEmpty { return }
-
-        if common < trunkTokens.count || common == target.count {
-            // Another response, or logits lost to an error: keep what agrees, but decode at least one token.
-            branches = []
-            try cutTrunk(to: min(common, target.count - 1))
-        } else if let branch = branches.first(where: { $0.token == target[common] }),
-            !keepsStates || !branch.state.isEmpty
-        {
-            context.adopt(common..<(common + 1), of: branch.sequence, into: trunk)
-            trunkTokens.append(branch.token)
-            trunkLogits = branch.logits
-            if keepsStates { trunkStates += branch.state }
-        }
-        branches = []
+        // Another response, or logits that are not there: keep what agrees, but decode at least one token.
+        if trunkTokens.count > min(common, missing - 1) { try cutTrunk(to: min(common, missing - 1)) }
         // The states of all but the prompt's last token are nobody's business.
-        let stateStart = keepsStates ? max(trunkTokens.count, promptLength - 1) : target.count
-        try extendTrunk(with: target[..<stateStart].dropFirst(trunkTokens.count), wantsStates: false, signal: signal)
-        try extendTrunk(with: target.dropFirst(trunkTokens.count), wantsStates: true, signal: signal)
+        let stateStart = keepsStates ? max(trunkTokens.count, promptLength - 1) : full.count
+        try await extendTrunk(
+            with: full[..<stateStart].dropFirst(trunkTokens.count), wantsStates: false, signal: signal)
+        try await extendTrunk(with: full.dropFirst(trunkTokens.count), wantsStates: true, signal: signal)
+        rows = rows.filter { $0.key >= start }
     }
 
-    private func extendTrunk(with tokens: ArraySlice<Token>, wantsStates: Bool, signal: AbortSignal) throws {
+    /// Takes over what a branch has of `full` beyond the trunk.
+    private func adopt(_ full: [Token]) throws {
+        let common = trunkTokens.commonPrefixLength(with: full)
+        var best: (branch: Branch, length: Int)?
+        for branch in branches {
+            var length = branch.tokens.commonPrefixLength(with: full)
+            // Where states are kept, only a token whose state is known.
+            if keepsStates {
+                guard let known = branch.known, known.length == common + 1, !known.state.isEmpty else { continue }
+                length = min(length, known.length)
+            }
+            if length > max(common, best?.length ?? 0) { best = (branch, length) }
+        }
+        guard let (branch, length) = best, common >= promptLength else { return }
+        if trunkTokens.count > common { try cutTrunk(to: common) }
+        context.adopt(common..<length, of: branch.sequence, into: trunk)
+        trunkTokens += branch.tokens[common..<length]
+        if let known = branch.known, known.length > common, known.length <= length {
+            rows[known.length] = known.logits
+            if keepsStates { trunkStates += known.state }
+        }
+    }
+
+    private func extendTrunk(with tokens: ArraySlice<Token>, wantsStates: Bool, signal: AbortSignal) async throws {
         guard !tokens.isEmpty else { return }
-        let start = trunkTokens.count
+        let first = trunkTokens.count
         let entries = tokens.enumerated().map { offset, token in
             LlamaContext.Entry(
-                token: token, position: start + offset, sequence: trunk,
-                isOutput: wantsStates || offset == tokens.count - 1)
+                token: token, position: first + offset, sequence: trunk,
+                isOutput: wantsStates || first + offset + 1 >= start)
         }
         let knownStates = trunkStates.count
-        trunkLogits = []
         do {
-            try decode(entries, wantsStates: wantsStates, signal: signal) { index, output in
-                if index == entries.count - 1 { trunkLogits = Array(output.logits.logits) }
+            try await decode(entries, wantsStates: wantsStates && keepsStates, signal: signal) { index, output in
+                let length = first + index + 1
+                if length >= start { rows[length] = Array(output.logits.logits) }
                 if let state = output.state { trunkStates += state }
             }
             trunkTokens += tokens
         } catch {
             // Whatever part was decoded is not to be trusted.
-            trunkLogits = []
+            rows = rows.filter { $0.key <= first }
             trunkStates.removeLast(trunkStates.count - knownStates)
-            try context.trim(trunk, from: start)
+            try context.trim(trunk, from: first)
             throw error
         }
     }
 
-    /// Where the first token stands, the prompt's last or one of the response's, whose state is not known.
+    /// Where the first token stands, the prompt's last or one behind it, whose state is not known.
     private var firstUnknownState: Int { promptLength - 1 + trunkStates.count / context.model.width }
 
     private func cutTrunk(to length: Int) throws {
         try context.trim(trunk, from: length)
         trunkTokens.removeLast(trunkTokens.count - length)
-        trunkLogits = []
+        rows = rows.filter { $0.key <= length }
         trunkStates = Array(trunkStates.prefix(max(0, length - promptLength + 1) * context.model.width))
     }
 
+    /// The logits after the response.
     func withTrunkRow<Result>(_ body: (LogitRow) throws -> Result) throws -> Result {
-        try trunkLogits.withUnsafeBufferPointer { logits in
+        try withRow(at: start, body)
+    }
+
+    private func withRow<Result>(at length: Int, _ body: (LogitRow) throws -> Result) throws -> Result {
+        try (rows[length] ?? []).withUnsafeBufferPointer { logits in
             let row = LogitRow(logits)
             guard row.logSumExp.isFinite else { throw LlamaError.logitsNotNumeric }
             return try body(row)
@@ -196,11 +229,14 @@ public final class LlamaPolicy: Policy {
         guard keepsStates else { return nil }
         let width = context.model.width
         var pool = StatePool(first: trunkStates[..<width])
-        for start in stride(from: width, to: trunkStates.count, by: width) {
-            pool.add(trunkStates[start..<(start + width)])
+        for place in stride(from: width, to: (start - promptLength + 1) * width, by: width) {
+            pool.add(trunkStates[place..<(place + width)])
         }
         return pool
     }
+
+    /// Prompt and response.
+    var committed: ArraySlice<Token> { trunkTokens[..<start] }
 
     // MARK: Plumbing
 
@@ -209,22 +245,49 @@ public final class LlamaPolicy: Policy {
     func decode(
         _ entries: [LlamaContext.Entry], wantsStates: Bool, signal: AbortSignal,
         receive: (Int, LlamaContext.Output) throws -> Void
-    ) throws {
+    ) async throws {
         guard !entries.isEmpty else { return }
         decodedTokens += entries.count
-        try context.decode(entries, wantsStates: wantsStates, signal: signal, receive: receive)
+        try await context.decode(entries, wantsStates: wantsStates, signal: signal, receive: receive)
     }
 
-    /// Runs synchronous work that a cancellation of the calling task interrupts.
-    private func interruptible<Result: Sendable>(
-        _ work: (AbortSignal) throws -> Result
+    /// Runs work that a cancellation of the calling task interrupts, one request at a time.
+    private func exclusively<Result: Sendable>(
+        _ work: @InferenceActor (AbortSignal) async throws -> Result
     ) async throws -> Result {
+        await turn.take()
+        defer { turn.pass() }
         let signal = AbortSignal()
         return try await withTaskCancellationHandler {
-            try work(signal)
+            try await work(signal)
         } onCancel: {
             signal.raise()
         }
+    }
+}
+
+/// Lets one after the other in, in the order of their coming.
+@InferenceActor
+final class Turn {
+    private var isTaken = false
+    private var waiting: [CheckedContinuation<Void, Never>] = []
+
+    func take() async {
+        guard isTaken else {
+            isTaken = true
+            return
+        }
+        await withCheckedContinuation { waiting.append($0) }
+    }
+
+    func pass() {
+        if waiting.isEmpty { isTaken = false } else { waiting.removeFirst().resume() }
+    }
+}
+
+extension Collection where Element == Token {
+    func commonPrefixLength(with other: some Collection<Token>) -> Int {
+        zip(self, other).prefix { $0 == $1 }.count
     }
 }
 

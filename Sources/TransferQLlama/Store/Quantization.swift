@@ -1,24 +1,27 @@
 import CLlama
 import Foundation
 
-/// Weight formats to rewrite a model in: `q8_0` and `q4_0`, which llama.cpp has fast kernels for on common processors,
-/// and `f32`, whose arithmetic depends least on the shape of a batch.
+/// Weight formats to rewrite a model in: `q8_0` and `q4_0`, which llama.cpp has fast kernels for on common processors;
+/// `bf16`, which processors with arithmetic for it roll out fastest in; and `f32`, whose arithmetic depends least on the
+/// shape of a batch.
 public enum Quantization: String, CaseIterable, Sendable {
     case q8 = "q8_0"
     case q4 = "q4_0"
+    case bf16
     case f32
 
     private var fileType: llama_ftype {
         switch self {
         case .q8: LLAMA_FTYPE_MOSTLY_Q8_0
         case .q4: LLAMA_FTYPE_MOSTLY_Q4_0
+        case .bf16: LLAMA_FTYPE_MOSTLY_BF16
         case .f32: LLAMA_FTYPE_ALL_F32
         }
     }
 
     /// `NAME.Q4_1.gguf` → `NAME.Q8_0.gguf`.
     public func fileName(for file: String) -> String {
-        let stem = file.replacing(/\.gguf$/, with: "").replacing(/[.-][QqFf][0-9][0-9A-Za-z_]*$/, with: "")
+        let stem = file.replacing(/\.gguf$/, with: "").replacing(/[.-](?:[Bb]?[Ff]|[Qq])[0-9][0-9A-Za-z_]*$/, with: "")
         return "\(stem).\(rawValue.uppercased()).gguf"
     }
 

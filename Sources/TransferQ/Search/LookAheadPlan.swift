@@ -1,0 +1,78 @@
+extension CandidateSearch {
+    /// What to have evaluated now: the `open` candidates of this step that are wanted first, and, where rollouts are
+    /// greedy, what coming steps will probably want on the way that the anchor's rollout takes.
+    ///
+    /// Until another candidate wins, the coming steps follow that rollout, whose next candidates can be had in one pass. When
+    /// one wins earlier, what was evaluated behind it is for nothing; the choice is the same.
+    func plan(_ open: [Int], view: StepView) async throws -> [ValuePlace] {
+        guard let rollouts = estimator as? any RolloutEstimator else {
+            return open.map { ValuePlace(candidate: [view.proposal.tokens[$0]], numbers: 0..<1) }
+        }
+        let wanted = firstWanted(open, view)
+        var places = wanted.map { place(view.proposal.tokens[$0], path: [], rollouts) }
+        let look = rollouts.lookAhead
+        guard settings.isOn(.lookAhead), look.sampling.isGreedy, !needsAll, !settings.isRace else { return places }
+
+        let path = expectedPath(view)
+        var confidence = 1.0
+        var ahead = 1
+        while ahead < path.count, places.count < settings.width, confidence > 0.5 {
+            let end = min(path.count - 1, ahead + stride(places: places.count, ahead: ahead) - 1)
+            let proposals = try await guidance.proposals(along: Array(path.prefix(end)), from: state)
+            for step in ahead...end {
+                let there = state.ahead(Array(path.prefix(step)))
+                let proposal = proposals[step]
+                let anchor = proposal.anchor
+                guard proposal.tokens[anchor] == path[step] else { return places }
+                if isGated(proposal) { continue }
+                var view = StepView(proposal, at: there, search: self)
+                view.assume(memory.lastValue, of: anchor)
+                let open = judge(view).open
+                guard !open.isEmpty else { continue }
+                var needed = open.filter { $0 != anchor }
+                if memory.estimate(of: there.response + [path[step]]) == nil { needed.insert(anchor, at: 0) }
+                guard places.count + needed.count <= settings.width else { return places }
+                places += needed.map { place(proposal.tokens[$0], path: Array(path.prefix(step)), rollouts) }
+                confidence *= 1 - memory.lossRate
+                if confidence <= 0.5 { break }
+            }
+            ahead = end + 1
+        }
+        return places
+    }
+
+    /// Of the open candidates those that still matter if the anchor is worth what the last choice was, and the anchor.
+    private func firstWanted(_ open: [Int], _ view: StepView) -> [Int] {
+        let anchor = view.proposal.anchor
+        guard view.values[anchor] == nil, open.contains(anchor) else { return open }
+        guard let last = memory.lastValue else { return range == nil ? open : [anchor] }
+        var assumed = view
+        assumed.assume(last, of: anchor)
+        let still = judge(assumed).open
+        return open.filter { $0 == anchor || still.contains($0) }
+    }
+
+    /// The tokens that the answer takes if no other candidate wins, as far as they are known, without an end.
+    private func expectedPath(_ view: StepView) -> [Token] {
+        let best = view.best(among: Array(view.values.indices)) ?? view.proposal.anchor
+        let token = view.proposal.tokens[best]
+        let vocabulary = state.task.vocabulary
+        let path = [token] + memory.beginning(of: state.response + [token]).tokens
+        return Array(path.prefix { !vocabulary.isEnd($0) }.prefix(state.remainingLength))
+    }
+
+    /// How many coming states to have the candidates of in one pass.
+    private func stride(places: Int, ahead: Int) -> Int {
+        let perStep = max(1, Double(places) / Double(ahead))
+        return min(8, max(2, Int(Double(settings.width - places) / perStep)))
+    }
+}
+
+extension StepView {
+    /// Takes a candidate to be worth `value`, when that is not known.
+    mutating func assume(_ value: Double?, of index: Int) {
+        guard let value, values[index] == nil else { return }
+        values[index] = value
+        (lower[index], upper[index]) = (value, value)
+    }
+}

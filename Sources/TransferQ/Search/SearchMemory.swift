@@ -1,0 +1,104 @@
+import Synchronization
+
+/// What one generation's search knows: values and candidates of states it may come to, rollouts that others may go on
+/// from, and how values have differed so far.
+///
+/// One generation uses it, a step at a time.
+final class SearchMemory: Sendable {
+    private struct Contents {
+        /// By response and candidate.
+        var estimates: [[Token]: ValueEstimate] = [:]
+        /// Rollouts of candidates whose N are not all there, by response and candidate.
+        var partial: [[Token]: [ScoredRollout]] = [:]
+        /// By response.
+        var proposals: [[Token]: Proposal] = [:]
+        /// Greedy rollouts by response and candidate.
+        var rollouts: [[Token]: Rollout] = [:]
+        var differences = DifferenceModel()
+        /// Steps taken although other candidates were looked at, and those of them that another one won.
+        var contests = (count: 4.0, lost: 0.4)
+        /// The value of the last choice.
+        var lastValue: Double?
+        /// The step whose values broke the range that the user stated.
+        var brokenStep: Int?
+    }
+
+    private let contents = Mutex(Contents())
+
+    /// Forgets what `response` has ruled out.
+    func advance(to response: [Token]) {
+        contents.withLock { contents in
+            func isAhead(_ key: [Token]) -> Bool { key.starts(with: response) }
+            contents.estimates = contents.estimates.filter { isAhead($0.key) }
+            contents.partial = contents.partial.filter { isAhead($0.key) }
+            contents.proposals = contents.proposals.filter { isAhead($0.key) }
+            contents.rollouts = contents.rollouts.filter { key, rollout in
+                (key + rollout.tokens).starts(with: response)
+            }
+        }
+    }
+
+    func estimate(of text: [Token]) -> ValueEstimate? { contents.withLock { $0.estimates[text] } }
+
+    func keep(_ estimate: ValueEstimate, of text: [Token]) {
+        contents.withLock { contents in
+            contents.estimates[text] = estimate
+            contents.partial[text] = nil
+        }
+    }
+
+    func partial(of text: [Token]) -> [ScoredRollout] { contents.withLock { $0.partial[text] ?? [] } }
+
+    func keep(partial rollouts: [ScoredRollout], of text: [Token]) {
+        contents.withLock { $0.partial[text] = rollouts }
+    }
+
+    func proposal(after response: [Token]) -> Proposal? { contents.withLock { $0.proposals[response] } }
+
+    func keep(_ proposal: Proposal, after response: [Token]) { contents.withLock { $0.proposals[response] = proposal } }
+
+    /// A greedy rollout of `text`, for others that come along the same way.
+    func keep(_ rollout: Rollout, of text: [Token]) { contents.withLock { $0.rollouts[text] = rollout } }
+
+    /// The longest known beginning of the greedy rollout of `text`.
+    func beginning(of text: [Token]) -> Rollout {
+        contents.withLock { contents in
+            var longest = Rollout(finishReason: .length)
+            for (key, rollout) in contents.rollouts where key.count <= text.count && text.starts(with: key) {
+                let passed = text.count - key.count
+                guard rollout.tokens.count - passed > longest.tokens.count || isEnd(rollout, at: passed),
+                    rollout.tokens.starts(with: text.dropFirst(key.count))
+                else { continue }
+                longest = rollout.dropping(passed, length: .max - passed)
+            }
+            return longest
+        }
+    }
+
+    private func isEnd(_ rollout: Rollout, at passed: Int) -> Bool {
+        rollout.finishReason == .stop && rollout.tokens.count == passed
+    }
+
+    var differences: DifferenceModel { contents.withLock { $0.differences } }
+
+    /// Learns from a decided step.
+    func learn(differences: [Double], contested: Bool, lost: Bool) {
+        contents.withLock { contents in
+            for difference in differences { contents.differences.add(difference) }
+            guard contested else { return }
+            contents.contests.count += 1
+            contents.contests.lost += lost ? 1 : 0
+        }
+    }
+
+    /// How often the anchor of a step loses to one of the other candidates that were looked at.
+    var lossRate: Double { contents.withLock { $0.contests.lost / $0.contests.count } }
+
+    var lastValue: Double? { contents.withLock { $0.lastValue } }
+
+    func keep(lastValue value: Double?) { contents.withLock { $0.lastValue = value ?? $0.lastValue } }
+
+    var brokenStep: Int? { contents.withLock { $0.brokenStep } }
+
+    func reportBroken(step: Int) { contents.withLock { $0.brokenStep = step } }
+}

@@ -1,0 +1,128 @@
+/// What is known of the candidates of one state.
+struct StepView {
+    let proposal: Proposal
+    let state: DecodingState
+    /// Q of each; nil where it is not known.
+    var values: [Double?]
+    /// Bounds of Q of each.
+    var lower: [Double]
+    var upper: [Double]
+    /// Candidates that are out of the race.
+    let lost: Set<Int>
+    /// A number that is taken off every value, so that a small α does not overflow; the same in every search of a state,
+    /// so that rounding cannot tell them apart.
+    let origin: Double
+    let alpha: Double
+
+    init(_ proposal: Proposal, at state: DecodingState, search: CandidateSearch, lost: Set<Int> = []) {
+        self.proposal = proposal
+        self.state = state
+        self.lost = lost
+        alpha = search.guidance.alpha
+        let range = search.range
+        let texts = proposal.tokens.map { state.response + [$0] }
+        values = texts.map { state.memory.estimate(of: $0)?.value }
+        origin = range?.upperBound ?? values.compactMap { $0 }.max() ?? 0
+        lower = []
+        upper = []
+        let rollouts = Double((search.estimator as? any RolloutEstimator)?.lookAhead.rollouts ?? 1)
+        for (text, value) in zip(texts, values) {
+            var (low, high) = (range?.lowerBound ?? -.infinity, range?.upperBound ?? .infinity)
+            if let value {
+                (low, high) = (value, value)
+            } else if let range {
+                let partial = state.memory.partial(of: text)
+                let sum = partial.reduce(0) { $0 + $1.reward }
+                let rest = rollouts - Double(partial.count)
+                // Rounding of the sum must not exclude what the mean would not.
+                let slack = partial.isEmpty ? 0 : 1e-12 * (abs(sum) + abs(range.upperBound) + abs(range.lowerBound))
+                low = (sum + rest * range.lowerBound) / rollouts - slack
+                high = (sum + rest * range.upperBound) / rollouts + slack
+            }
+            lower.append(low)
+            upper.append(high)
+        }
+    }
+
+    func score(_ index: Int, value: Double) -> Double { proposal.priorities[index] + (value - origin) / alpha }
+
+    /// The best of candidates whose values are known, the first of equal ones; nil without any.
+    func best(among indices: [Int]) -> Int? {
+        var best: (index: Int, score: Double)?
+        for index in indices {
+            guard let value = values[index] else { continue }
+            let score = score(index, value: value)
+            if best.map({ score > $0.score }) ?? true { best = (index, score) }
+        }
+        return best?.index
+    }
+
+    /// Candidates that no other one is certain to beat.
+    var contenders: [Int] {
+        let indices = values.indices.filter { !lost.contains($0) }
+        var sure = (index: 0, score: -Double.infinity)
+        for index in indices where lower[index] > -.infinity {
+            let score = score(index, value: lower[index])
+            if score > sure.score { sure = (index, score) }
+        }
+        return indices.filter { index in
+            let most = upper[index] < .infinity ? score(index, value: upper[index]) : .infinity
+            return most > sure.score || (most == sure.score && index <= sure.index) || index == sure.index
+        }
+    }
+}
+
+/// What a search makes of a view.
+struct Verdict {
+    /// Candidates whose values could change the choice; the choice is made when there are none.
+    var open: [Int]
+    /// The choice as things stand.
+    var winner: Int
+    /// The chance that a candidate left out would have won.
+    var risk = 0.0
+}
+
+extension CandidateSearch {
+    func judge(_ view: StepView) -> Verdict {
+        let isPruning = settings.isOn(.prune) && !needsAll
+        let contenders = isPruning ? view.contenders : view.values.indices.filter { !view.lost.contains($0) }
+        let open = contenders.filter { view.values[$0] == nil }
+        let anchor = view.proposal.anchor
+        let known = contenders.filter { view.values[$0] != nil }
+        let winner = view.best(among: known) ?? (contenders.contains(anchor) ? anchor : contenders.first ?? anchor)
+        if isPruning, contenders.count == 1 { return Verdict(open: [], winner: contenders[0]) }
+        guard let confidence = settings.confidence, !needsAll, !open.isEmpty else {
+            return Verdict(open: open, winner: winner)
+        }
+        // The least likely ones are left out while their chances add up to less than what is allowed.
+        let best = view.best(among: known)
+        let chances = open.filter { $0 != anchor }.map { ($0, chance(of: $0, against: best, view)) }
+        var risk = 0.0
+        var wanted: [Int] = []
+        for (index, chance) in chances.sorted(by: { ($0.1, $0.0) < ($1.1, $1.0) }) {
+            if risk + chance < 1 - confidence {
+                risk += chance
+                if isAudited(view.proposal.tokens[index], view.state) { wanted.append(index) }
+            } else {
+                wanted.append(index)
+            }
+        }
+        if !wanted.isEmpty, view.values[anchor] == nil { wanted.append(anchor) }
+        return Verdict(open: wanted.sorted(), winner: winner, risk: risk)
+    }
+
+    /// The chance that a candidate beats `best`, or the anchor when nothing is known yet.
+    func chance(of index: Int, against best: Int?, _ view: StepView) -> Double {
+        let anchor = view.proposal.anchor
+        let priorities = view.proposal.priorities
+        var need = guidance.alpha * (priorities[anchor] - priorities[index])
+        if let best, let value = view.values[best], let first = view.values[anchor] {
+            need = guidance.alpha * (priorities[best] - priorities[index]) + value - first
+        }
+        return memory.differences.chance(above: need, spread: estimator.valueSpread)
+    }
+
+    func isAudited(_ token: Token, _ state: DecodingState) -> Bool {
+        state.noise(.audit).derived(Int(token)).uniform < settings.audit
+    }
+}
