@@ -185,7 +185,8 @@ import TransferQRewards
     @Test func tracesShowTheParts() throws {
         let shop = try Workshop()
         let run = try shop.generate(
-            ["length:4", "keywords:a,b:0.5"], ["--trace", shop.path("trace.jsonl"), "--format", "json"])
+            ["length:4", "keywords:a,b:0.5"],
+            ["--trace", shop.path("trace.jsonl"), "--format", "json", "--without", "all"])
         #expect(run.status == 0, "\(run.complaints)")
         #expect(run.output.contains("\"rewardParts\"") && run.output.contains("\"keywords:a,b:0.5\""))
         let trace = try String(contentsOfFile: shop.path("trace.jsonl"), encoding: .utf8)
@@ -213,7 +214,7 @@ import TransferQRewards
                 batch = json.loads(line)["completions"]
                 print(json.dumps([len(item["response"]) for item in batch]), flush=True)
             """, "reward.py")
-        let run = try shop.generate(["command:python3 '\(script)'"], ["--format", "json"])
+        let run = try shop.generate(["command:python3 '\(script)'"], ["--format", "json", "--without", "all"])
         #expect(run.status == 1)
         #expect(run.complaints.contains("ended with status 4, twice"), "\(run.complaints)")
         let answer = try run.answer()

@@ -151,7 +151,8 @@ import TransferQLlama
 
     @Test func noTokenIsDecodedTwice() async throws {
         let (policy, _) = try await RealModel.policy("Name some flowers.")
-        let summary = try await Self.generate(policy, ["k": 5, "horizon": 4, "alpha": 0.1], length: 10)
+        let summary = try await Self.generate(
+            policy, ["k": 5, "horizon": 4, "alpha": 0.1, "without": "all"], length: 10)
         // A rollout of n tokens decodes its candidate and all its tokens but the last; the chosen candidate is kept.
         let decoded = await policy.decodedTokens
         #expect(decoded == policy.promptLength + summary.usage.rolloutTokens)
@@ -359,14 +360,20 @@ import TransferQLlama
         let small = try await LlamaContext(model: model, configuration: .init(cells: 256, sequences: 8))
         let policy = try await LlamaPolicy(context: small, prompt: prompt)
         let tokens = try await policy.candidates(after: [], count: 10).map { [$0.token] }
-        await #expect(throws: LlamaError.tooManySequences(needed: 9, limit: 8)) {
-            try await policy.rollouts(Self.request([], tokens, length: 4))
+        // More rollouts than sequences, and than cells, go in waves.
+        let (roomy, _) = try await RealModel.policy("Hi.", sequences: 16, cells: 2048)
+        for (count, length) in [(10, 4), (6, 60)] {
+            let request = Self.request([], Array(tokens.prefix(count)), length: length)
+            let waves = try await policy.rollouts(request)
+            let whole = try await roomy.rollouts(request)
+            let equal = zip(waves, whole).count { $0[0].tokens == $1[0].tokens }
+            #expect(waves.count == count && equal >= count - 1, "\(equal) of \(count)")
         }
+        let many = try await policy.rollouts(
+            Self.request([], [tokens[0]], length: 3, count: 300, sampling: .ancestral))[0]
+        #expect(many.count == 300 && Set(many.map(\.tokens)).count > 3)
         await #expect(throws: LlamaError.self) {
             try await policy.rollouts(Self.request([], [tokens[0]], length: 10_000))
-        }
-        await #expect(throws: LlamaError.self) {
-            try await policy.rollouts(Self.request([], Array(tokens.prefix(6)), length: 100))
         }
         await #expect(throws: LlamaError.self) { try await policy.candidates(after: [-1], count: 1) }
         await #expect(throws: LlamaError.self) { try await policy.candidates(after: [1 << 30], count: 1) }

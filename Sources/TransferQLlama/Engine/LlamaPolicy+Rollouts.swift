@@ -84,8 +84,15 @@ extension LlamaPolicy {
     private func rollOut(
         _ jobs: [Job], of request: RolloutRequest, signal: AbortSignal
     ) async throws -> [[Rollout]] {
-        var rows = try await plant(jobs, request, signal: signal)
-        try await extend(&rows, jobs, request, signal: signal)
+        var rows: [Row]
+        do {
+            rows = try await plant(jobs, request, signal: signal)
+            try await extend(&rows, jobs, request, signal: signal)
+        } catch {
+            // What was decoded of them is not to be trusted.
+            branches = []
+            throw error
+        }
         keepBranches(rows, jobs, request)
         var results = jobs.map { _ in [Rollout]() }
         for row in rows {
