@@ -23,6 +23,8 @@ struct Session: Sendable {
     let maximumLength: Int
     let seed: UInt64
     let budget: DecodingTask.Budget
+    let referencePrompt: [Token]
+    let baselinePrompt: [Token]
 
     /// - Parameters:
     ///   - raw: whether the conversation's text is continued without a template.
@@ -68,7 +70,7 @@ struct Session: Sendable {
         if let most = demands.map(\.sequences).max(), most > Self.mostRollouts {
             throw TransferQError.invalidParameter(
                 name: "the number of rollouts of a step", value: "\(most)",
-                requirement: "at most \(Self.mostRollouts); lower k, rollouts or n")
+                requirement: "at most \(Self.mostRollouts); lower k, rollouts, width or n")
         }
         let sequences = min(demands.map(\.sequences).max() ?? 0, Self.mostSequences)
         let rolledOut =
@@ -116,7 +118,8 @@ struct Session: Sendable {
             baselineSource: source, model: model, modelPath: path,
             reference: try await LlamaPolicy(context: context, prompt: tokens),
             baseline: baseline, conversation: conversation, reward: reward, baselineReward: rewards.baseline,
-            maximumLength: maximumLength, seed: answer.seed, budget: try answer.budget)
+            maximumLength: maximumLength, seed: answer.seed, budget: try answer.budget,
+            referencePrompt: tokens, baselinePrompt: baselineTokens)
     }
 
     /// Rollouts of one wave: wider batches are hardly faster, and their caches are large.
@@ -156,7 +159,13 @@ struct Session: Sendable {
                 case .step(let step):
                     hasStep = true
                     try onStep(step)
-                case .finished(let summary): return summary
+                case .finished(let summary):
+                    if let value = summary.diagnostics.outsideRange {
+                        Console.say(
+                            "the reward came to \(value), outside --reward-range; such steps were searched in full, but "
+                                + "others may have left out too much: state a wider range")
+                    }
+                    return summary
                 }
             }
         } catch is CancellationError {

@@ -27,6 +27,11 @@ public enum RealModel {
 
     public static func load() async throws -> LlamaModel { try await loaded.value }
 
+    /// The demonstration model in 32 bits, made on first use.
+    public static func precise() async throws -> LlamaModel {
+        try await LlamaModel(path: ModelStore.standard.requantized(KnownModel.demonstration, as: .f32).path)
+    }
+
     /// Fifty prompts of many kinds.
     public static let prompts: [String] = {
         let subjects = [

@@ -83,6 +83,7 @@ struct CandidateSearch {
         report.evaluated = view.values.count { $0 != nil }
         report.isCertified = !view.values.indices.contains { $0 != anchor && view.values[$0] != nil }
         report.expectedError = verdict.risk
+        memory.take(risk: verdict.risk)
         let winner = verdict.winner
         if let first = view.values[anchor] {
             let others = view.values.indices.filter { $0 != anchor }

@@ -17,6 +17,8 @@ final class SearchMemory: Sendable {
         var differences = DifferenceModel()
         /// Steps taken although other candidates were looked at, and those of them that another one won.
         var contests = (count: 4.0, lost: 0.4)
+        /// Chances taken by leaving candidates out, over the steps decided.
+        var risk = (taken: 0.0, steps: 0)
         /// The value of the last choice.
         var lastValue: Double?
         /// The step whose values broke the range that the user stated.
@@ -93,6 +95,21 @@ final class SearchMemory: Sendable {
 
     /// How often the anchor of a step loses to one of the other candidates that were looked at.
     var lossRate: Double { contents.withLock { $0.contests.lost / $0.contests.count } }
+
+    /// What a step may risk so that the mean over the steps stays within `rate`: what earlier steps left, but no more than
+    /// ten steps' worth.
+    func allowedRisk(rate: Double) -> Double {
+        contents.withLock { contents in
+            min(10 * rate, rate * Double(contents.risk.steps + 1) - contents.risk.taken)
+        }
+    }
+
+    func take(risk: Double) {
+        contents.withLock { contents in
+            contents.risk.taken += risk
+            contents.risk.steps += 1
+        }
+    }
 
     var lastValue: Double? { contents.withLock { $0.lastValue } }
 

@@ -17,7 +17,8 @@ public struct SearchSettings: Sendable {
     let width: Int
     /// The reward's range where it states none; a value outside makes the step be redone in full.
     let range: ClosedRange<Double>?
-    /// A step leaves out candidates whose chances to win add up to less than 1 − confidence; nil leaves out none.
+    /// Candidates are left out while their chances to win come to less than 1 − confidence a step, on average over the
+    /// answer; nil leaves out none.
     let confidence: Double?
     /// Share of the candidates left out that are evaluated all the same, to check.
     let audit: Double
@@ -37,7 +38,7 @@ public struct SearchSettings: Sendable {
             "reward-range", "the range of a reward that states none; a value outside makes its step be redone in full")
         confidence = try parameters.optionalNumber(
             "confidence", "at least 0.5 and below 1",
-            "approximate: leave out candidates whose chances to win add up to less than 1 - confidence"
+            "approximate: leave out candidates whose chances to win come to less than 1 - confidence a step"
         ) { $0 >= 0.5 && $0 < 1 }
         audit = try parameters.number(
             "audit", default: 0.01, "between 0 and 1",

@@ -95,12 +95,13 @@ extension CandidateSearch {
             return Verdict(open: open, winner: winner)
         }
         // The least likely ones are left out while their chances add up to less than what is allowed.
+        let allowed = memory.allowedRisk(rate: 1 - confidence)
         let best = view.best(among: known)
         let chances = open.filter { $0 != anchor }.map { ($0, chance(of: $0, against: best, view)) }
         var risk = 0.0
         var wanted: [Int] = []
         for (index, chance) in chances.sorted(by: { ($0.1, $0.0) < ($1.1, $1.0) }) {
-            if risk + chance < 1 - confidence {
+            if risk + chance < allowed {
                 risk += chance
                 if isAudited(view.proposal.tokens[index], view.state) { wanted.append(index) }
             } else {

@@ -5,7 +5,13 @@ import TransferQLlama
 
 struct BenchCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "bench",
+        commandName: "bench", abstract: "Measure this program against others.",
+        subcommands: [EngineCommand.self, LoopCommand.self], defaultSubcommand: EngineCommand.self)
+}
+
+struct EngineCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "engine",
         abstract: "Measure the rollout engine against a bare llama.cpp loop of the same shape.",
         discussion: """
             Both sides take turns in one run, on the same file, prompt, candidates and threads; figures are medians. \

@@ -61,6 +61,8 @@ public final class LlamaContext {
     private var policies: [WeakPolicy] = []
     /// Work that waits for the next batch, oldest first.
     private var pending: [PendingDecode] = []
+    /// Requests that have not yet read what the last batch came to; the next one would overwrite it.
+    private var readers = 0
     /// Batches decoded, and tokens in them.
     public private(set) var decodedBatches = 0
     public private(set) var decodedTokens = 0
@@ -213,7 +215,7 @@ public final class LlamaContext {
                 // Everything that is ready to join runs before it.
                 if pending.count == 1 { Task { self.flush() } }
             }
-            // The outputs stand until the next batch, which waits for all that this one woke.
+            defer { finishReading() }
             if signal.isRaised { throw CancellationError() }
             for index in part.indices where entries[index].isOutput {
                 try receive(index, try output(at: Int32(row + index - start), hasState: wantsStates))
@@ -241,7 +243,8 @@ public final class LlamaContext {
 
     /// Decodes one batch of what is pending, the oldest first, and wakes those that it belongs to.
     private func flush() {
-        guard let first = pending.first else { return }
+        // The last reader calls again.
+        guard readers == 0, let first = pending.first else { return }
         let limit = batchLimit(wantsStates: first.wantsStates)
         var count = 0
         var batch: [PendingDecode] = []
@@ -256,6 +259,7 @@ public final class LlamaContext {
         }
         pending = rest
         let result = Result { try decodeBatch(batch, count: count, outputsAll: first.wantsStates) }
+        if case .success = result { readers = batch.count }
         var row = 0
         for work in batch {
             let own = row
@@ -263,6 +267,11 @@ public final class LlamaContext {
             row += work.entries.count
         }
         if !pending.isEmpty { Task { self.flush() } }
+    }
+
+    private func finishReading() {
+        readers -= 1
+        if readers == 0, !pending.isEmpty { Task { self.flush() } }
     }
 
     private func decodeBatch(_ works: [PendingDecode], count: Int, outputsAll: Bool) throws {
