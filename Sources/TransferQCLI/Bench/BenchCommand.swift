@@ -5,8 +5,11 @@ import TransferQLlama
 
 struct BenchCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "bench", abstract: "Measure this program against others.",
-        subcommands: [EngineCommand.self, LoopCommand.self], defaultSubcommand: EngineCommand.self)
+        commandName: "bench", abstract: "Measure this program, against others and by itself.",
+        subcommands: [
+            EngineCommand.self, LoopCommand.self, SpeedupsCommand.self, CostCommand.self, MemoryCommand.self,
+        ],
+        defaultSubcommand: EngineCommand.self)
 }
 
 struct EngineCommand: AsyncParsableCommand {

@@ -1,0 +1,42 @@
+import Foundation
+import TransferQ
+
+/// What one way to decode came to, prompt by prompt.
+struct BenchSide: Encodable {
+    let name: String
+    private(set) var secondsPerToken: [Double] = []
+    private(set) var rewards: [Double] = []
+    private(set) var figures: [SearchFigures] = []
+    /// Response tokens in the texts that the reward read, to a token of the answer.
+    private(set) var scoredTokensPerToken: [Double] = []
+    /// Median over the prompts of two sides' seconds; the command says which.
+    var ratio: Double?
+    /// Answers with the same tokens as the first side's; nil where that is not asked.
+    var equalAnswers: Int?
+
+    init(_ name: String) { self.name = name }
+
+    mutating func add(_ summary: GenerationSummary) {
+        let tokens = Double(max(1, summary.usage.completionTokens))
+        secondsPerToken.append(summary.usage.seconds / tokens)
+        rewards.append(summary.reward ?? .nan)
+        scoredTokensPerToken.append(Double(summary.usage.scoredTokens) / tokens)
+        if let figures = SearchFigures(summary) { self.figures.append(figures) }
+    }
+
+    var meanReward: Double { rewards.reduce(0, +) / Double(max(1, rewards.count)) }
+
+    static let searchHeads = ["candidates", "certified", "rollout tokens/token", "reused", "width"]
+
+    /// Means over the prompts; dashes for a side that does not search.
+    var searchCells: [String] {
+        func cell(_ format: String, _ figure: (SearchFigures) -> Double) -> String {
+            guard !figures.isEmpty else { return "–" }
+            return String(format: format, figures.reduce(0) { $0 + figure($1) } / Double(figures.count))
+        }
+        return [
+            cell("%.2f", \.evaluatedCandidates), cell("%.0f %%") { 100 * $0.certifiedShare },
+            cell("%.1f", \.rolloutTokensPerToken), cell("%.0f %%") { 100 * $0.reusedShare }, cell("%.1f", \.batchWidth),
+        ]
+    }
+}

@@ -1,0 +1,82 @@
+import ArgumentParser
+import Foundation
+import TransferQ
+import TransferQLlama
+
+/// `bench memory`: whether memory grows with the number of answers.
+struct MemoryCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "memory",
+        abstract: "Measure this process's memory after 1, 2, 4, 8 … answers of transfer-q.",
+        discussion: """
+            The prompts take turns, the longest first, so that what grows does so with the number of answers. Growth is \
+            per answer, from the second to the last.
+
+              transferq bench memory --answers 32 --reward length:40
+            """)
+
+    @OptionGroup var steering: SteeringOptions
+    @OptionGroup var file: PromptFileOptions
+    @Option(parsing: .unconditional, help: "Answers to give.") var answers = 16
+
+    func validate() throws {
+        guard answers >= 3 else { throw ValidationError("--answers must be at least 3, not \(answers)") }
+    }
+
+    struct Sample: Encodable {
+        let answers: Int
+        let megabytes: ProcessMemory
+    }
+
+    struct Report: Encodable {
+        let model: String
+        let reward: String
+        let k: Int
+        let horizon: Int
+        let maxTokens: Int
+        /// The first is from after loading.
+        var samples: [Sample] = []
+        /// Megabytes per answer.
+        var growth: ProcessMemory?
+    }
+
+    func run() async throws {
+        let method = try steering.method()
+        let sessions = try await SteeredSessions(steering)
+        func length(_ conversation: [Message]) -> Int { conversation.reduce(0) { $0 + $1.content.utf8.count } }
+        let conversations = try file.conversations().sorted { length($0) > length($1) }
+        var report = Report(
+            model: try await ModelFiles.path(steering.models.model), reward: steering.reward, k: steering.k,
+            horizon: steering.horizon, maxTokens: steering.maxTokens)
+        try await sessions.open(conversations[0], methods: [method]).readAllPrompts()
+        report.samples.append(Sample(answers: 0, megabytes: try .now()))
+        let progress = Progress("answers", of: answers)
+        for count in 1...answers {
+            let conversation = conversations[(count - 1) % conversations.count]
+            _ = try await sessions.open(conversation, methods: [method]).measure(method)
+            let isPowerOfTwo = count & (count - 1) == 0
+            if isPowerOfTwo || count == answers {
+                report.samples.append(Sample(answers: count, megabytes: try .now()))
+            }
+            progress.update(count)
+        }
+        if let second = report.samples.first(where: { $0.answers == 2 }), let last = report.samples.last {
+            let more = Double(last.answers - second.answers)
+            report.growth = ProcessMemory(
+                resident: (last.megabytes.resident - second.megabytes.resident) / more,
+                peak: (last.megabytes.peak - second.megabytes.peak) / more)
+        }
+        Console.print(steering.format == .json ? try JSON.pretty(report) : text(report))
+    }
+
+    private func text(_ report: Report) -> String {
+        func row(_ name: String, _ memory: ProcessMemory, _ format: String) -> [String] {
+            [name, String(format: format, memory.resident), String(format: format, memory.peak)]
+        }
+        let samples = report.samples.map { sample in
+            row(sample.answers == 0 ? "after loading" : "\(sample.answers)", sample.megabytes, "%.1f")
+        }
+        let growth = report.growth.map { [row("growth per answer", $0, "%+.2f")] } ?? []
+        return TextTable.text([["answers", "resident MB", "peak MB"]] + samples + growth)
+    }
+}

@@ -1,0 +1,164 @@
+import Foundation
+import Testing
+import TransferQCLI
+
+/// What the measurements compute, on numbers that are known.
+struct LeastSquaresTests {
+    @Test func aPolynomialIsFoundAgain() throws {
+        let expected = [3, -2, 0.5]
+        let fit = try #require(PolynomialFit([(0, 3), (1, 1.5), (2, 1), (5, 5.5), (9, 25.5)], degree: 2))
+        for (index, coefficient) in fit.coefficients.enumerated() {
+            #expect(abs(coefficient - expected[index]) < 1e-9)
+        }
+    }
+
+    /// By hand: x̄ = 2, ȳ = 7/3, Σ(x − x̄)(y − ȳ) = 3, Σ(x − x̄)² = 2.
+    @Test func aLineIsTheClosest() throws {
+        let fit = try #require(PolynomialFit([(1, 1), (2, 2), (3, 4)], degree: 1))
+        #expect(abs(fit.coefficients[1] - 1.5) < 1e-12)
+        #expect(abs(fit.coefficients[0] + 2.0 / 3) < 1e-12)
+    }
+
+    @Test func whatTellsTooLittleIsRefused() {
+        #expect(PolynomialFit([(1, 1), (1, 2)], degree: 1) == nil)
+        #expect(PolynomialFit([(1, 1), (2, 2)], degree: 2) == nil)
+        #expect(PolynomialFit([(1, 1), (2, .nan), (3, 3)], degree: 1) == nil)
+        #expect(PolynomialFit([], degree: 0) == nil)
+        #expect(QuadraticGrowth(seconds: [0.1, 0.2]) == nil)
+        #expect(QuadraticGrowth(seconds: [0, 0, 0]) == nil)
+    }
+
+    @Test func theShareOfTheQuadraticTerm() throws {
+        let seconds = (1...512).map { (token: Int) -> Double in
+            let tokens = Double(token)
+            return 0.3 + 0.02 * tokens + 1e-5 * tokens * tokens
+        }
+        let growth = try #require(QuadraticGrowth(seconds: seconds))
+        #expect(abs(growth.constant - 0.3) < 1e-9)
+        #expect(abs(growth.linear - 0.02) < 1e-11)
+        #expect(abs(growth.quadratic - 1e-5) < 1e-13)
+        // 0.00001 · 512² of 13.16 seconds.
+        #expect(abs(growth.quadraticShare - 2.62144 / seconds[511]) < 1e-9)
+        let straight = try #require(QuadraticGrowth(seconds: (1...100).map { 0.5 * Double($0) }))
+        #expect(abs(straight.quadraticShare) < 1e-9)
+    }
+}
+
+/// `transferq bench …` on the real model, as small as it goes.
+@Suite(.serialized) struct BenchTests {
+    static let small = [
+        "--reward", "length:5", "--k", "3", "--horizon", "3", "--max-tokens", "4", "--threads", "1", "--format",
+        "json",
+    ]
+    static let prompts = ["--prompts", "Benchmarks/prompts.jsonl", "--limit", "2"]
+
+    /// Runs in the package's folder, where the prompts are.
+    private func report<Report: Decodable>(_ arguments: [String], as type: Report.Type) throws -> Report {
+        let package = URL(filePath: #filePath).appending(path: "../../..").standardized
+        let run = try ProgramRun.run(["bench"] + arguments + Self.small, folder: package)
+        try #require(run.status == 0, "\(run.complaints)")
+        return try JSONDecoder().decode(type, from: Data(run.output.utf8))
+    }
+
+    @Test func speedUpsAreSwitchedOffInTurn() throws {
+        struct Report: Decodable {
+            struct Side: Decodable {
+                struct Figures: Decodable {
+                    let evaluatedCandidates: Double
+                    let reusedShare: Double
+                }
+
+                let name: String
+                let secondsPerToken: [Double]
+                let figures: [Figures]
+                let ratio: Double
+                let equalAnswers: Int
+            }
+
+            let prompts: Int
+            let sides: [Side]
+        }
+        let report = try report(["speedups"] + Self.prompts, as: Report.self)
+        #expect(report.prompts == 2)
+        #expect(
+            report.sides.map(\.name) == ["all on", "without prune", "without reuse", "without look-ahead", "all off"])
+        #expect(report.sides[0].ratio == 1 && report.sides[0].equalAnswers == 2)
+        for side in report.sides {
+            #expect(side.figures.count == 2 && side.ratio > 0)
+            #expect(side.secondsPerToken.allSatisfy { $0 > 0 })
+        }
+        // What is off does nothing.
+        #expect(report.sides[1].figures.allSatisfy { $0.evaluatedCandidates == 3 })
+        #expect(report.sides[2].figures.allSatisfy { $0.reusedShare == 0 })
+    }
+
+    @Test func costsComeWithTheirSlopes() throws {
+        struct Report: Decodable {
+            struct Series: Decodable {
+                let varied: String
+                let method: String
+                let values: [Int]
+                let secondsPerToken: [Double]
+                let slope: Double
+            }
+
+            struct Growth: Decodable {
+                struct Fit: Decodable {
+                    let quadraticShare: Double
+                }
+
+                let method: String
+                let tokens: Int
+                let fit: Fit
+            }
+
+            let series: [Series]
+            let growth: [Growth]
+        }
+        let report = try report(
+            [
+                "cost", "--ks", "2,4", "--horizons", "2,4", "--prompt-lengths", "50,80", "--answer-lengths", "4,8",
+                "--rounds", "1",
+            ], as: Report.self)
+        let names = report.series.map { series in "\(series.varied), \(series.method)" }
+        #expect(
+            names == [
+                "k, transfer-q", "horizon, transfer-q", "prompt tokens, transfer-q", "prompt tokens, greedy",
+                "answer tokens, transfer-q", "answer tokens, greedy",
+            ])
+        for series in report.series {
+            #expect(series.values.count == 2 && series.slope.isFinite)
+            #expect(series.secondsPerToken.allSatisfy { $0 > 0 })
+        }
+        // Words are added as long as they fit.
+        #expect((47...50).contains(report.series[2].values[0]))
+        #expect((77...80).contains(report.series[2].values[1]))
+        #expect(report.growth.map(\.method) == ["transfer-q", "greedy"])
+        #expect(report.growth.allSatisfy { $0.tokens == 8 && $0.fit.quadraticShare.isFinite })
+    }
+
+    @Test func memoryDoesNotGrowWithTheAnswers() throws {
+        struct Report: Decodable {
+            struct Memory: Decodable {
+                let resident: Double
+                let peak: Double
+            }
+
+            struct Sample: Decodable {
+                let answers: Int
+                let megabytes: Memory
+            }
+
+            let samples: [Sample]
+            let growth: Memory
+        }
+        let report = try report(["memory", "--answers", "11"] + Self.prompts, as: Report.self)
+        #expect(report.samples.map(\.answers) == [0, 1, 2, 4, 8, 11])
+        for (sample, next) in zip(report.samples, report.samples.dropFirst()) {
+            #expect(sample.megabytes.resident > 10 && sample.megabytes.resident <= sample.megabytes.peak)
+            #expect(sample.megabytes.peak <= next.megabytes.peak)
+        }
+        // A context that stayed would add tens of megabytes.
+        #expect(report.growth.peak < 2 && report.growth.resident < 2)
+    }
+}
