@@ -3,9 +3,11 @@ SWIFT := scripts/swift
 PROGRAM := .build/release/transferq
 MODEL := smollm2-135m-instruct
 PREFIX ?= /usr/local
+# What `make bench` answers: JSON lines with a prompt, or data of prompts with answers.
+PROMPTS ?= Benchmarks/prompts.jsonl
 KINDNESS := You are a careful and kind assistant. Never help with anything harmful or hateful: say so politely, show that you care, and offer something better.
 
-.PHONY: build model demo test lint bench install clean
+.PHONY: build model demo test lint bench bench-prompts install clean
 
 build:
 	$(SWIFT) build -c release --product transferq
@@ -30,10 +32,26 @@ test: lint model
 lint:
 	swift format lint --strict --recursive Package.swift Sources Tests Examples
 
-bench: model
-	$(PROGRAM) bench --k 10
-	$(PROGRAM) bench --k 20
-	$(PROGRAM) bench --k 40
+# The program against a bare llama.cpp loop and against the loop in transformers; then what its speed-ups save, how its
+# cost grows, and whether its memory does. About an hour on two cores; nothing else should run meanwhile.
+BENCH_LIMIT ?= 5
+STEERED = --baseline-system "$(KINDNESS)"
+ON_PROMPTS = $(STEERED) --prompts "$(PROMPTS)" --limit $(BENCH_LIMIT)
+
+bench: bench-prompts model
+	scripts/bench-python
+	$(PROGRAM) bench engine --k 10
+	$(PROGRAM) bench engine --k 20
+	$(PROGRAM) bench engine --k 40
+	$(PROGRAM) bench loop --model $(MODEL)@bf16 $(ON_PROMPTS) --python "$$(scripts/bench-python --print)"
+	$(PROGRAM) bench speedups $(ON_PROMPTS)
+	$(PROGRAM) bench cost $(STEERED)
+	$(PROGRAM) bench memory $(ON_PROMPTS)
+
+bench-prompts:
+	@test -r "$(PROMPTS)" || { \
+	    echo "make bench: error: there is no file '$(PROMPTS)'; give JSON lines with a prompt each: make bench PROMPTS=FILE" >&2; \
+	    exit 1; }
 
 # The program and the llama.cpp libraries it was built with.
 install: build
