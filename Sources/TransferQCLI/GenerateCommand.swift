@@ -15,10 +15,12 @@ struct GenerateCommand: AsyncParsableCommand {
               transferq generate --file prompt.txt --method greedy
               transferq generate "Say hello." --baseline-system "You are a pirate." \\
                 --reward keywords:ahoy,matey --show-candidates
+              transferq generate --batch prompts.jsonl --reward length:30 --output answers.jsonl
             """)
 
     @OptionGroup(title: "Models") var models: ModelOptions
     @OptionGroup(title: "Prompt") var prompt: PromptOptions
+    @OptionGroup(title: "Many prompts") var many: BatchOptions
     @OptionGroup(title: "Answer") var answer: AnswerOptions
 
     @Option(
@@ -40,8 +42,9 @@ struct GenerateCommand: AsyncParsableCommand {
 
     func run() async throws {
         let configured = try DecodingMethods.make(
-            method ?? (answer.reward.isEmpty ? SampledDecoding.name : TransferQDirect.name), parameters.values)
+            method ?? (answer.reward.isEmpty && answer.value == nil ? SampledDecoding.name : TransferQDirect.name), parameters.values)
         try answer.check(methods: [configured])
+        if let file = many.batch { return try await runBatch(configured, on: file) }
         if let trace, [prompt.file, prompt.messages].contains(trace) {
             throw UsageError("the trace would overwrite the prompt \(trace); choose another file")
         }
@@ -50,20 +53,23 @@ struct GenerateCommand: AsyncParsableCommand {
                 models: models, conversation: try prompt.conversation(), raw: prompt.raw, answer: answer,
                 rewards: try await Rewards(answer, models: models), methods: [configured])
             // Only now is it certain that there will be something to trace.
-            let trace = try trace.map(TraceFile.init)
+            let trace = try trace.map { try TraceFile(path: $0) }
             let view = CandidateView(vocabulary: session.model.vocabulary)
             let streams = format == .text && !showCandidates
             let summary = try await session.run(configured) { step in
                 if streams { Console.print(step.text, terminator: "") }
                 if showCandidates { Console.draw(view.lines(step)) }
-                try trace?.append(JSON.line(TraceLine(step, vocabulary: session.model.vocabulary)))
+                try trace?.append(
+                    JSON.line(
+                        TraceLine(
+                            step, vocabulary: session.model.vocabulary, conversation: session.conversation)))
             }
             return (summary, session, trace?.hasFailed ?? false)
         }
         switch format {
         case .text:
             Console.print(showCandidates ? summary.response : "")
-            let approximations = configured.method.approximations + (try answer.budget).names
+            let approximations = configured.method.approximations + session.approximations
             Console.draw(Summary.line(summary, method: configured.name, approximations: approximations))
         case .json:
             let report = AnswerReport(
@@ -72,6 +78,17 @@ struct GenerateCommand: AsyncParsableCommand {
         }
         if summary.finishReason == .cancelled { throw CancellationError() }
         if lostTrace || summary.finishReason == .failed { throw ExitCode.failure }
+    }
+
+    private func runBatch(_ method: ConfiguredMethod, on file: String) async throws {
+        guard prompt.prompt == nil, prompt.file == nil, prompt.messages == nil, !prompt.raw, !showCandidates else {
+            throw UsageError("--batch goes without another prompt, --raw and --show-candidates")
+        }
+        guard trace == nil || (trace != file && trace != many.output) else {
+            throw UsageError("the trace would overwrite the prompts or the answers; choose another file")
+        }
+        try await BatchRun(options: many, file: file, trace: trace, format: format)
+            .run(method, models: models, answer: answer, system: prompt.system)
     }
 }
 

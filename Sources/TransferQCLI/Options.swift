@@ -218,6 +218,9 @@ struct AnswerOptions: ParsableArguments {
     @Option(help: "The reward that the baseline was aligned with, for transfer-q-indirect (default: the implicit one).")
     var baselineReward: [String] = []
 
+    @Option(help: "Approximate: a value head, head:FILE, in place of rollouts (see: transferq value fit --help).")
+    var value: String?
+
     @Option(parsing: .unconditional, help: "Longest answer in tokens.")
     var maxTokens = 128
 
@@ -249,6 +252,10 @@ struct AnswerOptions: ParsableArguments {
     func check(methods: [ConfiguredMethod]) throws {
         guard baselineReward.isEmpty || methods.contains(where: { $0.name == TransferQIndirect.name }) else {
             throw UsageError("--baseline-reward is for \(TransferQIndirect.name); leave it out, or add that method")
+        }
+        let valued = [TransferQDirect.name, ControlledDecoding.name]
+        guard value == nil || methods.contains(where: { valued.contains($0.name) }) else {
+            throw UsageError("--value is for \(valued.joined(separator: " and ")); leave it out, or add one of them")
         }
     }
 }

@@ -26,20 +26,22 @@ struct SourceReport: Encodable {
     let baseline: Baseline?
 
     init(_ session: Session) throws {
-        let hash = try GGUFFile.sha256(session.modelPath)
-        model = Model(path: session.modelPath, sha256: hash)
-        baseline = try session.baselineSource.map { source in
-            Baseline(
-                path: source.path,
-                sha256: source.path == session.modelPath ? hash : try GGUFFile.sha256(source.path),
-                adapter: source.adapter, system: source.system)
+        let models = session.models
+        let hash = try GGUFFile.sha256(models.path)
+        model = Model(path: models.path, sha256: hash)
+        guard models.hasBaseline else {
+            baseline = nil
+            return
         }
+        let path = (models.baselineModel ?? models.model).path
+        baseline = Baseline(
+            path: path, sha256: path == models.path ? hash : try GGUFFile.sha256(path),
+            adapter: models.options.baselineLora, system: models.options.baselineSystem)
     }
 }
 
-/// The one JSON object of an answer.
-struct AnswerReport: Encodable {
-
+/// What an answer came to, as JSON.
+struct AnswerFigures: Encodable {
     let response: String
     let finishReason: FinishReason
     let reward: Double?
@@ -56,13 +58,9 @@ struct AnswerReport: Encodable {
     /// What the answer may differ from the full search's by; empty for an exact run.
     let approximations: [String]
     let usage: Usage
-    /// Every parameter; null for those that are off.
-    let method: [String: ParameterValue?]
     let seed: UInt64
-    /// Its baseline is null when the reference is its own.
-    let sources: SourceReport
 
-    init(_ summary: GenerationSummary, method: ConfiguredMethod, session: Session, sources: SourceReport) {
+    init(_ summary: GenerationSummary, method: ConfiguredMethod, session: Session) {
         response = summary.response
         finishReason = summary.finishReason
         reward = summary.reward
@@ -74,22 +72,14 @@ struct AnswerReport: Encodable {
         rewardSpread = summary.diagnostics.rewardSpread
         outsideProbability = summary.diagnostics.outsideProbability
         search = SearchFigures(summary)
-        approximations = method.method.approximations + session.budget.names
+        approximations = method.method.approximations + session.approximations
         usage = summary.usage
-        var parameters: [String: ParameterValue?] = ["name": .text(method.name)]
-        for parameter in method.parameters { parameters.updateValue(parameter.value, forKey: parameter.name) }
-        parameters["max-tokens"] = .integer(session.maximumLength)
-        if let reward = session.reward { parameters["reward"] = .text(reward.name) }
-        if let reward = session.baselineReward { parameters["baseline-reward"] = .text(reward.name) }
-        self.method = parameters
         seed = session.seed
-        self.sources = sources
     }
 
     private enum CodingKeys: CodingKey {
         case response, finishReason, reward, rewardParts, kl, klIsBound, effectiveSampleSize, rewardSpread,
-            outsideProbability, search, approximations
-        case usage, method, seed, model, baseline
+            outsideProbability, search, approximations, usage, seed
     }
 
     /// Written out so that what is unknown is null rather than missing.
@@ -107,8 +97,37 @@ struct AnswerReport: Encodable {
         try container.encode(search, forKey: .search)
         try container.encode(approximations, forKey: .approximations)
         try container.encode(usage, forKey: .usage)
-        try container.encode(method, forKey: .method)
         try container.encode(seed, forKey: .seed)
+    }
+}
+
+/// The one JSON object of an answer.
+struct AnswerReport: Encodable {
+    let figures: AnswerFigures
+    /// Every parameter; null for those that are off.
+    let method: [String: ParameterValue?]
+    /// Its baseline is null when the reference is its own.
+    let sources: SourceReport
+
+    init(_ summary: GenerationSummary, method: ConfiguredMethod, session: Session, sources: SourceReport) {
+        figures = AnswerFigures(summary, method: method, session: session)
+        var parameters: [String: ParameterValue?] = ["name": .text(method.name)]
+        for parameter in method.parameters { parameters.updateValue(parameter.value, forKey: parameter.name) }
+        parameters["max-tokens"] = .integer(session.maximumLength)
+        if let reward = session.reward { parameters["reward"] = .text(reward.name) }
+        if let reward = session.rewards.baseline { parameters["baseline-reward"] = .text(reward.name) }
+        self.method = parameters
+        self.sources = sources
+    }
+
+    private enum CodingKeys: CodingKey {
+        case method, model, baseline
+    }
+
+    func encode(to encoder: any Encoder) throws {
+        try figures.encode(to: encoder)
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(method, forKey: .method)
         try container.encode(sources.model, forKey: .model)
         try container.encode(sources.baseline, forKey: .baseline)
     }
@@ -170,6 +189,10 @@ struct TraceLine: Encodable {
         let rollouts: [Rollout]
     }
 
+    /// The prompt's place in its file; 0 for a prompt by itself.
+    let prompt: Int
+    /// What was asked; in the line of the first step only.
+    let conversation: [Message]?
     let step: Int
     let tokens: [Token]
     let text: String
@@ -179,7 +202,9 @@ struct TraceLine: Encodable {
     let alpha: Double?
     let outsideProbability: Double?
 
-    init(_ step: DecodingStep, vocabulary: any Vocabulary) {
+    init(_ step: DecodingStep, vocabulary: any Vocabulary, prompt: Int = 0, conversation: [Message]) {
+        self.prompt = prompt
+        self.conversation = step.index == 0 ? conversation : nil
         self.step = step.index
         tokens = step.decision.tokens
         text = step.text
@@ -226,11 +251,14 @@ final class TraceFile: Sendable {
     private let failed = Mutex(false)
 
     /// Makes the file, or empties it.
-    init(path: String) throws {
-        let isDevice = path.hasPrefix("/dev/")
-        guard isDevice || FileManager.default.createFile(atPath: path, contents: nil),
+    ///
+    /// - Parameter keeps: whether what the file holds stays.
+    init(path: String, keeps: Bool = false) throws {
+        let isThere = path.hasPrefix("/dev/") || (keeps && FileManager.default.fileExists(atPath: path))
+        guard isThere || FileManager.default.createFile(atPath: path, contents: nil),
             let file = FileHandle(forWritingAtPath: path)
         else { throw UsageError("the trace \(path) cannot be written; check that its folder is there and open to you") }
+        if keeps { _ = try? file.seekToEnd() }  // a device has no end
         self.path = path
         self.file = file
     }
@@ -249,6 +277,15 @@ final class TraceFile: Sendable {
             }
         }
     }
+}
+
+/// The lines of one answer's trace, until they are written.
+final class TraceLines: Sendable {
+    private let kept = Mutex<[String]>([])
+
+    var lines: [String] { kept.withLock { $0 } }
+
+    func append(_ line: String) { kept.withLock { $0.append(line) } }
 }
 
 /// Draws the candidates of a step on a terminal.

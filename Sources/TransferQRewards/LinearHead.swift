@@ -114,21 +114,10 @@ public struct LinearHead: Codable, Sendable, Equatable {
 
     /// The reward of a state.
     public func reward(of state: PooledState) -> Double {
-        let raw: Double
-        switch pooling {
-        case .last, .end: raw = bias + Self.dot(weights[...], state.last)
-        case .mean: raw = bias + Self.dot(weights[...], state.mean)
-        case .both:
-            let half = weights.count / 2
-            raw = bias + Self.dot(weights[..<half], state.last) + Self.dot(weights[half...], state.mean)
-        }
+        let raw = bias + pooling.product(of: weights, with: state)
         guard let squash, let calibration else { return raw }
         return calibration.mean + squash * calibration.spread
             * tanh((raw - calibration.mean) / (squash * calibration.spread))
-    }
-
-    private static func dot(_ weights: ArraySlice<Float>, _ state: [Float]) -> Double {
-        zip(weights, state).reduce(0) { $0 + Double($1.0) * Double($1.1) }
     }
 
     // MARK: Files
@@ -164,11 +153,31 @@ public struct LinearHead: Codable, Sendable, Equatable {
     /// Writes the file, complete or not at all.
     ///
     /// - Throws: ``RewardError/cannotWrite(path:reason:)``.
-    public func write(to path: String) throws {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        do { try (encoder.encode(self) + Data("\n".utf8)).write(to: URL(filePath: path), options: .atomic) } catch {
-            throw RewardError.cannotWrite(path: path, reason: error.localizedDescription)
+    public func write(to path: String) throws { try JSONFile.write(self, to: path) }
+}
+
+extension LinearHead.Pooling {
+    /// weights · state, whichever parts of it the weights apply to.
+    func product(of weights: [Float], with state: PooledState) -> Double {
+        switch self {
+        case .last, .end: return Self.dot(weights[...], state.last)
+        case .mean: return Self.dot(weights[...], state.mean)
+        case .both:
+            let half = weights.count / 2
+            return Self.dot(weights[..<half], state.last) + Self.dot(weights[half...], state.mean)
         }
+    }
+
+    /// What the weights apply to.
+    func features(of state: PooledState) -> [Float] {
+        switch self {
+        case .last, .end: state.last
+        case .mean: state.mean
+        case .both: state.last + state.mean
+        }
+    }
+
+    private static func dot(_ weights: ArraySlice<Float>, _ state: [Float]) -> Double {
+        zip(weights, state).reduce(0) { $0 + Double($1.0) * Double($1.1) }
     }
 }

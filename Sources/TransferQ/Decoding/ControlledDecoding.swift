@@ -22,8 +22,9 @@ public struct ControlledDecoding: NamedDecodingMethod {
     public func demand(maximumLength: Int) -> RolloutDemand { guidance.demand(lookAhead, maximumLength: maximumLength) }
 
     public func decide(_ state: DecodingState) async throws -> Decision {
-        let scorer = RolloutScorer(
-            policy: state.task.reference, reward: try state.task.requireReward(for: Self.name), lookAhead: lookAhead)
-        return try await guidance.decide(state, estimator: RolloutMean(scorer: scorer))
+        let task = state.task
+        let estimator = try task.estimator(
+            rollingOut: task.reference, lookAhead: lookAhead, tilted: .reference, method: Self.name)
+        return try await guidance.decide(state, estimator: estimator)
     }
 }

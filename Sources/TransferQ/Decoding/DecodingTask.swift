@@ -15,6 +15,8 @@ public struct DecodingTask: Sendable {
     public let seed: UInt64
     /// Unlimited unless set.
     public var budget = Budget()
+    /// Takes the place of rollouts in `cd` and `transfer-q` (approximate).
+    public var valueHead: (any ValueHead)?
 
     /// What an answer may cost; what there is when it is used up is the answer (finish reason `budget`).
     public struct Budget: Hashable, Sendable {
@@ -70,6 +72,20 @@ public struct DecodingTask: Sendable {
     }
 
     var vocabulary: any Vocabulary { reference.vocabulary }
+
+    /// Whether there is something to value candidates by.
+    var hasValues: Bool { reward != nil || valueHead != nil }
+
+    /// Values of candidates by the head, if there is one, or by rollouts of `policy`.
+    ///
+    /// - Parameter tilted: the policy that is tilted.
+    func estimator(
+        rollingOut policy: any Policy, lookAhead: LookAhead, tilted: Guidance.Tilt, method: String
+    ) throws -> any ValueEstimator {
+        if let valueHead { return HeadValue(head: valueHead, policy: tilted == .reference ? reference : baseline) }
+        let scorer = RolloutScorer(policy: policy, reward: try requireReward(for: method), lookAhead: lookAhead)
+        return RolloutMean(scorer: scorer)
+    }
 
     func requireReward(for method: String) throws -> any RewardModel {
         guard let reward else { throw TransferQError.missingReward(method: method) }

@@ -89,9 +89,12 @@ public struct Guidance: Sendable {
             let allowance = max(0, klBudget - state.spentKL) / Double(state.remainingLength)
             return try await decide(state, proposal, estimator: estimator, allowance: allowance, outside: outside)
         }
+        async let logReference = logReference(of: proposal, at: state)
         let outcome = try await CandidateSearch(guidance: self, estimator: estimator, state: state)
             .outcome(for: proposal)
-        let result = SearchResult(outcome, proposal: proposal, guidance: self, range: estimator.valueRange)
+        let result = SearchResult(
+            outcome, proposal: proposal, logReference: try await logReference, guidance: self,
+            range: estimator.valueRange)
         return Decision(
             tokens: [proposal.tokens[outcome.winner]], candidates: result.candidates, kl: result.kl,
             klIsBound: result.klIsBound, outsideProbability: outside, search: outcome.report, usage: outcome.usage)
@@ -101,7 +104,8 @@ public struct Guidance: Sendable {
     private func decide(
         _ state: DecodingState, _ proposal: Proposal, estimator: any ValueEstimator, allowance: Double, outside: Double
     ) async throws -> Decision {
-        let (tokens, logReference) = (proposal.tokens, proposal.logReference)
+        let tokens = proposal.tokens
+        let logReference = try await logReference(of: proposal, at: state)
         // No distribution on the candidates is nearer to the reference than what they leave out.
         if -LogSpace.logSumExp(logReference) > allowance {
             return try await drawFromReference(state, candidates: tokens, logReference: logReference)

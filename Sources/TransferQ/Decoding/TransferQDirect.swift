@@ -27,8 +27,9 @@ public struct TransferQDirect: NamedDecodingMethod {
     public func demand(maximumLength: Int) -> RolloutDemand { guidance.demand(lookAhead, maximumLength: maximumLength) }
 
     public func decide(_ state: DecodingState) async throws -> Decision {
-        let scorer = RolloutScorer(
-            policy: state.task.baseline, reward: try state.task.requireReward(for: Self.name), lookAhead: lookAhead)
-        return try await guidance.decide(state, estimator: RolloutMean(scorer: scorer))
+        let task = state.task
+        let estimator = try task.estimator(
+            rollingOut: task.baseline, lookAhead: lookAhead, tilted: guidance.tilt, method: Self.name)
+        return try await guidance.decide(state, estimator: estimator)
     }
 }

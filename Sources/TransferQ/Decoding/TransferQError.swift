@@ -12,6 +12,7 @@ public enum TransferQError: Error, Equatable, Sendable {
     case rewardSpecification(specification: String, reason: String)
     case policyNotNumeric(step: Int)
     case valueNotFinite(candidate: [Token], value: String)
+    case noStates(valueHead: String)
 }
 
 extension TransferQError: CustomStringConvertible {
@@ -41,6 +42,8 @@ extension TransferQError: CustomStringConvertible {
         case .valueNotFinite(let candidate, let value):
             "the value of the candidate \(candidate) came out as \(value): the reference rules its rollouts out, or beta "
                 + "is too small for the rewards; raise beta, or choose a baseline closer to the reference"
+        case .noStates(let valueHead):
+            "the policy gives no hidden states, which the value head \(valueHead) reads; leave --value out"
         case .policyNotNumeric(let step):
             "the policy returned probabilities that are not numbers at step \(step); the model file may be damaged"
         }

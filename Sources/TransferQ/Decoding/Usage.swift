@@ -12,7 +12,8 @@ public struct Usage: Codable, Hashable, Sendable {
     /// Times that rollouts were asked for, and rollouts asked for: their quotient is the mean width of a batch.
     public var rolloutBatches = 0
     public var rollouts = 0
-    /// Tokens of rollouts that the reference read, to weigh what another policy wrote.
+    /// Tokens of rollouts that the reference read, to weigh what another policy wrote, and of candidates that a policy
+    /// read for a value head.
     public var readTokens = 0
     /// Response tokens in the texts that the reward read.
     public var scoredTokens = 0

@@ -55,6 +55,10 @@ public protocol Policy: AnyObject, Sendable {
     /// ``logProbabilities(of:after:)`` for lists of tokens, the first after the response, the others along `path`.
     func logProbabilities(of tokens: [[Token]], after response: [Token], along path: [Token]) async throws -> [[Double]]
 
+    /// Reads what ``logProbabilities(of:after:along:)`` and ``candidates(after:along:count:)`` will need of a path, so that
+    /// it can share a batch with the work of another policy. It changes no result.
+    func prepare(after response: [Token], along path: [Token]) async throws
+
     /// Continuations of every start, in the order of the request: result[start][rollout].
     func rollouts(_ request: RolloutRequest) async throws -> [[Rollout]]
 
@@ -70,6 +74,8 @@ public protocol Policy: AnyObject, Sendable {
 
 extension Policy {
     public var stateSource: StateSource? { nil }
+
+    public func prepare(after response: [Token], along path: [Token]) async throws {}
 
     public func candidates(after response: [Token], along path: [Token], count: Int) async throws -> [[Candidate]] {
         var lists: [[Candidate]] = []

@@ -8,7 +8,11 @@ struct SearchResult {
     let kl: Double?
     let klIsBound: Bool
 
-    init(_ outcome: SearchOutcome, proposal: Proposal, guidance: Guidance, range: ClosedRange<Double>?) {
+    /// - Parameter logReference: log π_sft of the candidates.
+    init(
+        _ outcome: SearchOutcome, proposal: Proposal, logReference: [Double], guidance: Guidance,
+        range: ClosedRange<Double>?
+    ) {
         let tokens = proposal.tokens
         let values = outcome.estimates.map { $0?.value }
         let isGated = outcome.report.isGated
@@ -25,24 +29,24 @@ struct SearchResult {
         if known.isEmpty { probabilities[outcome.winner] = 1 }
         candidates = tokens.indices.map { index in
             guidance.scoredCandidate(
-                [tokens[index]], outcome.estimates[index], logProbability: proposal.logReference[index],
+                [tokens[index]], outcome.estimates[index], logProbability: logReference[index],
                 score: score(index, values[index] ?? best), probability: probabilities[index])
         }.sorted { $0.probability > $1.probability }
 
         let unknown = tokens.indices.filter { !known.contains($0) }
         if guidance.choice == .greedy {
-            kl = -proposal.logReference[outcome.winner]
+            kl = -logReference[outcome.winner]
             klIsBound = false
         } else if unknown.isEmpty {
-            kl = LogSpace.klDivergence(logs, from: known.map { proposal.logReference[$0] })
+            kl = LogSpace.klDivergence(logs, from: known.map { logReference[$0] })
             klIsBound = false
         } else if let range, guidance.search.approximations.isEmpty, unknown.count <= Self.mostUnknown {
             kl = Self.klBound(
-                known: zip(known, scores).map { (score: $1, reference: proposal.logReference[$0]) },
+                known: zip(known, scores).map { (score: $1, reference: logReference[$0]) },
                 unknown: unknown.map { index in
                     (
                         low: score(index, range.lowerBound), high: score(index, range.upperBound),
-                        reference: proposal.logReference[index]
+                        reference: logReference[index]
                     )
                 })
             klIsBound = true

@@ -180,7 +180,7 @@ private final class LoopProcess {
         let prompt = try await session.model.prompt(for: session.conversation)
         let vocabulary = session.model.vocabulary
         let reply = try exchange([
-            "reference": session.referencePrompt, "baseline": session.baselinePrompt, "reward": prompt,
+            "reference": session.prompts.reference, "baseline": session.prompts.baseline, "reward": prompt,
             "response": [Int](),
             "k": steering.k, "horizon": steering.horizon, "alpha": steering.alpha, "tilt": steering.tilt.rawValue,
             "tokens": command.loopTokens, "ends": (0..<Token(vocabulary.size)).filter(vocabulary.isEnd),

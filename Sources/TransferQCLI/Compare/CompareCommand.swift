@@ -98,12 +98,12 @@ struct CompareCommand: AsyncParsableCommand {
             throw UsageError("\(file) has one prompt; give at least two, or the prompt itself without --prompts")
         }
         // Hashes whole models, and is needed only where results are kept.
-        let settings = set.output == nil ? "" : try await Fingerprint.of(Settings(models, answer, methods))
+        let settings = set.output == nil ? "" : try await Fingerprint.of(RunSettings(models, answer, methods))
         let keys = try conversations.map(Fingerprint.of)
-        let found = try PromptResultFile(path: set.output, settings: settings)
-        if !found.results.isEmpty { Console.say("\(found.results.count) answers are there already") }
+        let found = try LineFile<PromptResult>(path: set.output, settings: settings)
+        if !found.records.isEmpty { Console.say("\(found.records.count) answers are there already") }
         let progress = Progress(
-            "answers", of: methods.count * conversations.count, known: found.results.count)
+            "answers", of: methods.count * conversations.count, known: found.records.count)
         try await Interruption.cancellable {
             var results = found
             let rewards = try await Rewards(answer, models: models)
@@ -119,46 +119,17 @@ struct CompareCommand: AsyncParsableCommand {
                     let summary = try await session.run(method, warns: index == 0) { _ in }
                     if summary.finishReason == .cancelled { throw CancellationError() }
                     guard let reward = summary.reward else { throw ExitCode.failure }
-                    try results.append(
-                        PromptResult(
-                            prompt: index, method: method.name, conversation: keys[index], settings: settings,
-                            response: summary.response,
-                            finishReason: summary.finishReason, reward: reward, kl: summary.kl, usage: summary.usage))
-                    progress.update(results.results.count)
+                    let result = PromptResult(
+                        prompt: index, method: method.name, conversation: keys[index], settings: settings,
+                        response: summary.response, finishReason: summary.finishReason, reward: reward, kl: summary.kl,
+                        usage: summary.usage)
+                    try results.append(result, line: result)
+                    progress.update(results.records.count)
                 }
             }
-            let mine = results.results.filter { $0.prompt < conversations.count }
+            let mine = results.records.filter { $0.prompt < conversations.count }
             let table = PromptSetTable(mine, methods: methods.map(\.name))
             Console.print(format == .json ? try JSON.pretty(table) : table.text)
-        }
-    }
-
-    /// What answers depend on besides their prompt.
-    private struct Settings: Encodable {
-        let models: [String?]
-        let rewards: [[String]]
-        let maxTokens: Int
-        let seed: UInt64
-        let methods: [String: [String: ParameterValue?]]
-        /// SHA-256 of the files that are named.
-        let files: [String]
-
-        init(_ models: ModelOptions, _ answer: AnswerOptions, _ configured: [ConfiguredMethod]) async throws {
-            self.models = [models.model, models.baseline, models.baselineSystem, models.baselineLora]
-            rewards = [answer.reward, answer.baselineReward]
-            maxTokens = answer.maxTokens
-            var named = [try await ModelFiles.path(models.model), models.baselineLora ?? ""]
-            if let baseline = models.baseline { named.append(try await ModelFiles.path(baseline)) }
-            named += (answer.reward + answer.baselineReward).flatMap { $0.split(separator: ":").map(String.init) }
-            files = try named.filter { name in
-                var isFolder: ObjCBool = false
-                return FileManager.default.fileExists(atPath: name, isDirectory: &isFolder) && !isFolder.boolValue
-            }.map(GGUFFile.sha256)
-            seed = answer.seed
-            methods = Dictionary(
-                uniqueKeysWithValues: configured.map { method in
-                    (method.name, Dictionary(uniqueKeysWithValues: method.parameters.map { ($0.name, $0.value) }))
-                })
         }
     }
 

@@ -37,57 +37,19 @@ struct PromptResult: Codable {
     let usage: Usage
 }
 
-/// Results as lines of a file, one appended when it is there.
-struct PromptResultFile {
-    let path: String?
-    private(set) var results: [PromptResult] = []
-
-    /// Reads what an earlier run left; a last line that was cut is taken off.
+extension LineFile<PromptResult> {
+    /// The results that an earlier run left.
     init(path: String?, settings: String) throws {
-        self.path = path
-        guard let path, let data = FileManager.default.contents(atPath: path) else { return }
-        var whole = 0
-        for line in data.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).dropLast() {
-            guard let result = try? JSONDecoder().decode(PromptResult.self, from: line) else {  // refused right below
-                throw UsageError("\(path) holds something else than results; choose another file for --output")
-            }
-            guard result.settings == settings else {
-                throw UsageError(
-                    "\(path) holds results of other settings; remove it, or choose another file for --output")
-            }
-            results.append(result)
-            whole += line.count + 1
-        }
-        guard whole < data.count else { return }
-        do { try data.prefix(whole).write(to: URL(filePath: path)) } catch {
-            throw RewardError.cannotWrite(path: path, reason: error.localizedDescription)
-        }
+        try self.init(path: path, what: "results") { $0.settings == settings }
     }
 
     /// Whether an answer is there.
     ///
     /// - Throws: `UsageError` when it answers something else.
     func contains(prompt: Int, conversation: String, method: String) throws -> Bool {
-        guard let result = results.first(where: { $0.prompt == prompt && $0.method == method }) else { return false }
-        guard result.conversation == conversation else {
-            throw UsageError(
-                "\(path ?? "the file") holds answers to other prompts; remove it, or choose another file for --output")
-        }
+        guard let result = records.first(where: { $0.prompt == prompt && $0.method == method }) else { return false }
+        guard result.conversation == conversation else { throw otherPrompts }
         return true
-    }
-
-    mutating func append(_ result: PromptResult) throws {
-        results.append(result)
-        guard let path else { return }
-        do {
-            if !FileManager.default.fileExists(atPath: path) { try Data().write(to: URL(filePath: path)) }
-            let file = try FileHandle(forUpdating: URL(filePath: path))
-            try file.seekToEnd()
-            try file.write(contentsOf: Data((JSON.line(result) + "\n").utf8))
-            try file.close()
-        } catch {
-            throw RewardError.cannotWrite(path: path, reason: error.localizedDescription)
-        }
     }
 }
 

@@ -9,12 +9,19 @@ final class AbortSignal: Sendable {
     func raise() { raised.store(true, ordering: .relaxed) }
 }
 
-/// What a context's abort callback looks at: the signals of the requests that share the batch under way. One that goes on
-/// keeps the batch alive for all.
-final class AbortSwitch: Sendable {
+/// What a context's callbacks look at while a batch is under way.
+final class GraphSwitch: Sendable {
     private let signals = Mutex<[AbortSignal]>([])
+    private let stops = Atomic(false)
 
+    /// Whether to stop: all requests that share the batch wish it. One that goes on keeps the batch alive for all.
     var isRaised: Bool { signals.withLock { signals in !signals.isEmpty && signals.allSatisfy { $0.isRaised } } }
 
     func listen(to signals: [AbortSignal]) { self.signals.withLock { $0 = signals } }
+
+    /// Whether the work is done when the final hidden states are there.
+    var stopsAtStates: Bool {
+        get { stops.load(ordering: .relaxed) }
+        set { stops.store(newValue, ordering: .relaxed) }
+    }
 }

@@ -9,7 +9,7 @@ final class ContextHandle: Sendable {
     nonisolated(unsafe) let memory: llama_memory_t?
     nonisolated(unsafe) let batch: llama_batch
     // llama.cpp reads both until the context is freed, so they go after it.
-    let abortSwitch = AbortSwitch()
+    let graphSwitch = GraphSwitch()
     private let model: ModelHandle
 
     /// - Parameters:
@@ -31,6 +31,7 @@ final class ContextHandle: Sendable {
         parameters.n_threads_batch = parameters.n_threads
         parameters.kv_unified = true  // otherwise a partial fork ends the process
         if configuration.isPrecise {
+            // With flash attention llama.cpp rounds keys and values to 16 bits, whatever the cache holds.
             parameters.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_DISABLED
             parameters.type_k = GGML_TYPE_F32
             parameters.type_v = GGML_TYPE_F32
@@ -38,9 +39,16 @@ final class ContextHandle: Sendable {
         parameters.no_perf = true
         parameters.abort_callback = { data in
             guard let data else { return false }
-            return Unmanaged<AbortSwitch>.fromOpaque(data).takeUnretainedValue().isRaised
+            return Unmanaged<GraphSwitch>.fromOpaque(data).takeUnretainedValue().isRaised
         }
-        parameters.abort_callback_data = Unmanaged.passUnretained(abortSwitch).toOpaque()
+        parameters.abort_callback_data = Unmanaged.passUnretained(graphSwitch).toOpaque()
+        // Asked ahead of every tensor of a graph whether it is to be looked at, and with it, whether to go on.
+        parameters.cb_eval = { tensor, isAsking, data in
+            guard isAsking, let data, let name = ggml_get_name(tensor) else { return isAsking }
+            let isWanted = Unmanaged<GraphSwitch>.fromOpaque(data).takeUnretainedValue().stopsAtStates
+            return isWanted && strcmp(name, "result_embd_pooled") == 0
+        }
+        parameters.cb_eval_user_data = parameters.abort_callback_data
         adjust(&parameters)
         LlamaLibrary.forgetLog()
         guard let pointer = llama_init_from_model(model.handle.pointer, parameters) else {

@@ -38,15 +38,26 @@ public final class LlamaContext {
         let isOutput: Bool
     }
 
+    /// What is wanted of decoded tokens. Of states alone, the tokens' logits, a fifth of a small model's work, are not
+    /// computed.
+    struct Results: OptionSet {
+        let rawValue: Int
+        static let logits = Results(rawValue: 1)
+        static let states = Results(rawValue: 2)
+
+        static func logits(andStates: Bool) -> Results { andStates ? [.logits, .states] : .logits }
+    }
+
     /// What a decoded token leads to; valid while it is handed out.
     struct Output {
+        /// Empty when they were not asked for.
         let logits: LogitRow
         /// The final hidden state; nil when it was not asked for.
         let state: UnsafeBufferPointer<Float>?
     }
 
-    private struct WeakPolicy {
-        weak var policy: LlamaPolicy?
+    private struct WeakKeeper {
+        weak var keeper: (any CellKeeper)?
     }
 
     public nonisolated let model: LlamaModel
@@ -58,7 +69,7 @@ public final class LlamaContext {
     private let handle: ContextHandle
     private let pool: SequencePool
     private var ledger: CellLedger
-    private var policies: [WeakPolicy] = []
+    private var keepers: [WeakKeeper] = []
     /// Work that waits for the next batch, oldest first.
     private var pending: [PendingDecode] = []
     /// Requests that have not yet read what the last batch came to; the next one would overwrite it.
@@ -105,11 +116,16 @@ public final class LlamaContext {
         return pool.leasedCount
     }
 
-    /// Free sequences and cells; what policies keep only to save work is given up when they are fewer than needed.
+    /// Free sequences and cells; what is kept only to save work is given up when they are fewer than needed.
     func room(sequences: Int, cells needed: Int) -> (sequences: Int, cells: Int) {
-        reclaim()
-        if pool.size - pool.leasedCount < sequences || cells - ledger.used < needed { evictBranches() }
+        if !hasRoom(sequences: sequences, cells: needed) { evictBranches() }
         return (pool.size - pool.leasedCount, cells - ledger.used)
+    }
+
+    /// Whether so much is free.
+    func hasRoom(sequences: Int, cells needed: Int) -> Bool {
+        reclaim()
+        return pool.size - pool.leasedCount >= sequences && cells - ledger.used >= needed
     }
 
     /// Cells in use right now.
@@ -131,15 +147,15 @@ public final class LlamaContext {
         return sequence
     }
 
-    /// Remembers a policy, whose branches may be taken back when room is short.
-    func register(_ policy: LlamaPolicy) {
-        policies.removeAll { $0.policy == nil }
-        policies.append(WeakPolicy(policy: policy))
+    /// Remembers someone whose branches may be taken back when room is short.
+    func register(_ keeper: any CellKeeper) {
+        keepers.removeAll { $0.keeper == nil }
+        keepers.append(WeakKeeper(keeper: keeper))
     }
 
-    /// Takes back what policies keep only to save work.
+    /// Takes back what is kept only to save work.
     private func evictBranches() {
-        for entry in policies { entry.policy?.dropBranches() }
+        for entry in keepers { entry.keeper?.dropBranches() }
         reclaim()
     }
 
@@ -189,7 +205,7 @@ public final class LlamaContext {
     /// Work that waits for a batch.
     private struct PendingDecode {
         let entries: ArraySlice<Entry>
-        let wantsStates: Bool
+        let results: Results
         let signal: AbortSignal
         /// Gets the row of the batch that the first entry came to.
         let continuation: CheckedContinuation<Int, any Error>
@@ -201,64 +217,72 @@ public final class LlamaContext {
     /// any part of the entries: trim them or let them go.
     ///
     /// - Parameters:
-    ///   - wantsStates: whether outputs carry hidden states. llama.cpp then computes the logits of all tokens, too.
+    ///   - results: with hidden states llama.cpp works out all tokens to the end, not only those that are put out.
     ///   - receive: called with the index of an entry and its output, which is valid during the call.
     func decode(
-        _ entries: [Entry], wantsStates: Bool = false, signal: AbortSignal, receive: (Int, Output) throws -> Void
+        _ entries: [Entry], results: Results = .logits, signal: AbortSignal, receive: (Int, Output) throws -> Void
     ) async throws {
-        let size = batchLimit(wantsStates: wantsStates)
+        let size = batchLimit(results)
         for start in stride(from: 0, to: entries.count, by: size) {
             let part = entries[start..<min(start + size, entries.count)]
             let row: Int = try await withCheckedThrowingContinuation { continuation in
                 pending.append(
-                    PendingDecode(entries: part, wantsStates: wantsStates, signal: signal, continuation: continuation))
+                    PendingDecode(entries: part, results: results, signal: signal, continuation: continuation))
                 // Everything that is ready to join runs before it.
                 if pending.count == 1 { Task { self.flush() } }
             }
             defer { finishReading() }
             if signal.isRaised { throw CancellationError() }
             for index in part.indices where entries[index].isOutput {
-                try receive(index, try output(at: Int32(row + index - start), hasState: wantsStates))
+                try receive(index, try output(at: Int32(row + index - start), results))
             }
         }
     }
 
-    /// Most tokens of a batch: the logits of a whole one must not take more than about 64 MB.
-    private func batchLimit(wantsStates: Bool) -> Int {
-        wantsStates ? min(batchSize, max(32, (64 << 20) / (4 * model.vocabulary.size))) : batchSize
-    }
+    /// Most tokens of a batch that several requests share. From 64 on, llama.cpp's attention works in tiles that span the
+    /// cells of all of them.
+    private static let sharedBatchSize = 56
 
-    private func output(at row: Int32, hasState: Bool) throws -> Output {
-        guard let logits = llama_get_logits_ith(handle.pointer, row) else { throw LlamaError.logitsNotNumeric }
+    /// Most tokens of a batch. With states all tokens have outputs, for which llama.cpp keeps room; and attention goes over
+    /// the cells of the whole batch, so that wider ones are no faster.
+    private func batchLimit(_ results: Results) -> Int { results.contains(.states) ? min(batchSize, 128) : batchSize }
+
+    private func output(at row: Int32, _ results: Results) throws -> Output {
+        var logits = UnsafeBufferPointer<Float>(start: nil, count: 0)
+        if results.contains(.logits) {
+            guard let values = llama_get_logits_ith(handle.pointer, row) else { throw LlamaError.logitsNotNumeric }
+            logits = UnsafeBufferPointer(start: UnsafePointer(values), count: model.vocabulary.size)
+        }
         var state: UnsafeBufferPointer<Float>?
-        if hasState {
+        if results.contains(.states) {
             guard let values = llama_get_embeddings_ith(handle.pointer, row) else {
                 throw LlamaError.noStates(model: model.path)
             }
             state = UnsafeBufferPointer(start: values, count: model.width)
         }
-        let numbers = UnsafeBufferPointer(start: UnsafePointer(logits), count: model.vocabulary.size)
-        return Output(logits: LogitRow(numbers), state: state)
+        return Output(logits: LogitRow(logits), state: state)
     }
 
     /// Decodes one batch of what is pending, the oldest first, and wakes those that it belongs to.
     private func flush() {
         // The last reader calls again.
         guard readers == 0, let first = pending.first else { return }
-        let limit = batchLimit(wantsStates: first.wantsStates)
+        var results = first.results
         var count = 0
         var batch: [PendingDecode] = []
         var rest: [PendingDecode] = []
         for work in pending {
-            if rest.isEmpty, work.wantsStates == first.wantsStates, count + work.entries.count <= limit {
-                count += work.entries.count
+            let (both, size) = (results.union(work.results), count + work.entries.count)
+            // What only some want is computed for all; for a few tokens that is cheaper than another batch.
+            if rest.isEmpty, size <= Self.sharedBatchSize || batch.isEmpty {
+                (results, count) = (both, size)
                 batch.append(work)
             } else {
                 rest.append(work)
             }
         }
         pending = rest
-        let result = Result { try decodeBatch(batch, count: count, outputsAll: first.wantsStates) }
+        let result = Result { try decodeBatch(batch, count: count, results) }
         if case .success = result { readers = batch.count }
         var row = 0
         for work in batch {
@@ -274,13 +298,14 @@ public final class LlamaContext {
         if readers == 0, !pending.isEmpty { Task { self.flush() } }
     }
 
-    private func decodeBatch(_ works: [PendingDecode], count: Int, outputsAll: Bool) throws {
+    private func decodeBatch(_ works: [PendingDecode], count: Int, _ results: Results) throws {
         reclaim()
         if ledger.used + count > cells { evictBranches() }
         guard ledger.used + count <= cells else {
             throw LlamaError.contextFull(needed: ledger.used + count, cells: cells)
         }
-        llama_set_embeddings(handle.pointer, outputsAll)
+        llama_set_embeddings(handle.pointer, results.contains(.states))
+        handle.graphSwitch.stopsAtStates = results == .states
         var batch = handle.batch
         for (row, entry) in works.lazy.flatMap(\.entries).enumerated() {
             guard entry.token >= 0, entry.token < model.vocabulary.size else {
@@ -290,7 +315,7 @@ public final class LlamaContext {
             batch.pos[row] = Int32(entry.position)
             batch.n_seq_id[row] = Int32(entry.sequences.count)
             for (place, sequence) in entry.sequences.enumerated() { batch.seq_id[row]?[place] = sequence.id }
-            batch.logits[row] = entry.isOutput || outputsAll ? 1 : 0
+            batch.logits[row] = entry.isOutput || results.contains(.states) ? 1 : 0
         }
         for entry in works.lazy.flatMap(\.entries) { ledger.add(to: entry.sequences.lazy.map(\.id)) }
         batch.n_tokens = Int32(count)
@@ -298,9 +323,9 @@ public final class LlamaContext {
         decodedTokens += count
         LlamaLibrary.forgetLog()
         let signals = works.map(\.signal)
-        handle.abortSwitch.listen(to: signals)
-        defer { handle.abortSwitch.listen(to: []) }
-        if handle.abortSwitch.isRaised { throw CancellationError() }
+        handle.graphSwitch.listen(to: signals)
+        defer { handle.graphSwitch.listen(to: []) }
+        if handle.graphSwitch.isRaised { throw CancellationError() }
         switch llama_decode(handle.pointer, batch) {
         case 0: return
         case 1: throw LlamaError.contextFull(needed: ledger.used, cells: cells)
@@ -328,6 +353,13 @@ extension LlamaContext {
         }
         return loss
     }
+}
+
+/// Holds sequences of a context that only save work.
+@InferenceActor
+protocol CellKeeper: AnyObject {
+    /// Gives them up.
+    func dropBranches()
 }
 
 extension LlamaContext.Entry {

@@ -25,7 +25,7 @@ extension LlamaPolicy {
             let rest = readings.count..<continuations.count
             let room = context.room(sequences: rest.count, cells: lengths[rest].reduce(0, +))
             var cells = 0
-            let wave = rest.prefix(max(1, room.sequences)).prefix { index in
+            let wave = rest.prefix(max(1, min(room.sequences, share))).prefix { index in
                 cells += lengths[index]
                 return cells <= room.cells || index == rest.lowerBound
             }
@@ -79,7 +79,7 @@ extension LlamaPolicy {
                 sequences: node.continuations.compactMap { sequences[$0] }, isOutput: true)
         }
         var newBranches: [Branch] = []
-        try await decode(entries, wantsStates: keepsStates, signal: signal) { entry, output in
+        try await decode(entries, results: .logits(andStates: keepsStates), signal: signal) { entry, output in
             let node = nodes[entry]
             if let state = output.state { for index in node.continuations { pools[index]?.add(state) } }
             try add(node.depth + 1, of: node.continuations, output.logits)

@@ -59,7 +59,7 @@ extension LlamaPolicy {
         func cells(_ job: Job) -> Int { job.text.count + job.numbers.count * (job.start.maximumLength + 1) }
         let room = context.room(
             sequences: jobs.reduce(0) { $0 + $1.numbers.count }, cells: jobs.reduce(0) { $0 + cells($1) })
-        var (sequences, left) = room
+        var (sequences, left) = (min(room.sequences, share), room.cells)
         var wave: [Job] = []
         while let job = jobs.first, sequences > 0 || wave.isEmpty {
             let affordable = max(0, left - job.text.count) / (job.start.maximumLength + 1)
@@ -146,7 +146,7 @@ extension LlamaPolicy {
         for job in jobs.indices where texts[job].isEmpty {
             rows[job] = try withTrunkRow { try begin(job, jobs, pool: pool, $0, request) }
         }
-        try await decode(entries, wantsStates: keepsStates, signal: signal) { entry, output in
+        try await decode(entries, results: .logits(andStates: keepsStates), signal: signal) { entry, output in
             let node = nodes[entry]
             for job in node.jobs {
                 if let state = output.state { pools[job]?.add(state) }
@@ -216,7 +216,7 @@ extension LlamaPolicy {
                 return LlamaContext.Entry(
                     token: token, position: rows[index].position, sequence: sequence, isOutput: true)
             }
-            try await decode(entries, wantsStates: request.wantsStates, signal: signal) { entry, output in
+            try await decode(entries, results: .logits(andStates: request.wantsStates), signal: signal) { entry, output in
                 let index = live[entry]
                 if let state = output.state { rows[index].pool?.add(state) }
                 if rows[index].isDone {

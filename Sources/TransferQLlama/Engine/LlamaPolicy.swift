@@ -6,7 +6,7 @@ public import TransferQ
 /// Rollouts and readings fork the trunk, or each other's remains: what they leave decoded stays until the response rules
 /// it out, so that no token is decoded twice.
 @InferenceActor
-public final class LlamaPolicy: Policy {
+public final class LlamaPolicy: Policy, CellKeeper {
     public nonisolated let vocabulary: any Vocabulary
     public nonisolated let maximumResponseLength: Int
     public nonisolated let promptLength: Int
@@ -15,6 +15,7 @@ public final class LlamaPolicy: Policy {
     public private(set) var decodedTokens = 0
 
     let context: LlamaContext
+    let share: Int
     private let prompt: [Token]
     let trunk: SequenceLease
     /// What the trunk holds.
@@ -39,14 +40,17 @@ public final class LlamaPolicy: Policy {
         let known: (length: Int, logits: [Float], state: [Float])?
     }
 
+    /// - Parameter share: rollouts under way at most; more go in waves. Policies that roll out in one context at the same
+    ///   time must not ask for more than it holds together.
     /// - Throws: ``LlamaError/emptyPrompt``, ``LlamaError/promptTooLong(tokens:limit:)`` or
     ///   ``LlamaError/tooManySequences(needed:limit:)``.
-    public init(context: LlamaContext, prompt: [Token]) throws {
+    public init(context: LlamaContext, prompt: [Token], share: Int = .max) throws {
         guard !prompt.isEmpty else { throw LlamaError.emptyPrompt }
         let limit = min(context.cells, context.model.trainedContextLength)
         guard prompt.count < limit else { throw LlamaError.promptTooLong(tokens: prompt.count, limit: limit) }
         self.context = context
         self.prompt = prompt
+        self.share = max(1, share)
         vocabulary = context.model.vocabulary
         promptLength = prompt.count
         maximumResponseLength = limit - prompt.count
@@ -95,6 +99,10 @@ public final class LlamaPolicy: Policy {
         }
     }
 
+    public func prepare(after response: [Token], along path: [Token]) async throws {
+        try await exclusively { signal in try await self.advance(to: response, along: path, signal: signal) }
+    }
+
     public func rollouts(_ request: RolloutRequest) async throws -> [[Rollout]] {
         try await exclusively { signal in
             self.keepsStates = self.keepsStates || request.wantsStates
@@ -106,20 +114,13 @@ public final class LlamaPolicy: Policy {
     public func read(
         _ continuations: [Continuation], after response: [Token], wantsStates: Bool
     ) async throws -> [Reading] {
-        try await read(continuations, after: response, wantsStates: wantsStates, includesEnds: false)
-    }
-
-    /// - Parameter includesEnds: whether states are those at a last token that ends a response, too.
-    func read(
-        _ continuations: [Continuation], after response: [Token], wantsStates: Bool, includesEnds: Bool
-    ) async throws -> [Reading] {
         try await exclusively { signal in
             self.keepsStates = self.keepsStates || wantsStates
             try await self.advance(to: response, signal: signal)
             let lengths = continuations.map { continuation in
                 // What is decoded of each: the last token only for its state.
                 let path = continuation.prefix + continuation.tokens
-                let isEnded = !includesEnds && (path.last.map(self.vocabulary.isEnd) ?? false)
+                let isEnded = path.last.map(self.vocabulary.isEnd) ?? false
                 return path.count - (path.isEmpty || (wantsStates && !isEnded) ? 0 : 1)
             }
             return try await self.read(continuations, lengths: lengths, wantsStates: wantsStates, signal: signal)
@@ -186,7 +187,7 @@ public final class LlamaPolicy: Policy {
         }
         let knownStates = trunkStates.count
         do {
-            try await decode(entries, wantsStates: wantsStates && keepsStates, signal: signal) { index, output in
+            try await decode(entries, results: .logits(andStates: wantsStates && keepsStates), signal: signal) { index, output in
                 let length = first + index + 1
                 if length >= start { rows[length] = Array(output.logits.logits) }
                 if let state = output.state { trunkStates += state }
@@ -243,12 +244,12 @@ public final class LlamaPolicy: Policy {
     var limit: Int { promptLength + maximumResponseLength }
 
     func decode(
-        _ entries: [LlamaContext.Entry], wantsStates: Bool, signal: AbortSignal,
+        _ entries: [LlamaContext.Entry], results: LlamaContext.Results, signal: AbortSignal,
         receive: (Int, LlamaContext.Output) throws -> Void
     ) async throws {
         guard !entries.isEmpty else { return }
         decodedTokens += entries.count
-        try await context.decode(entries, wantsStates: wantsStates, signal: signal, receive: receive)
+        try await context.decode(entries, results: results, signal: signal, receive: receive)
     }
 
     /// Runs work that a cancellation of the calling task interrupts, one request at a time.
@@ -263,25 +264,6 @@ public final class LlamaPolicy: Policy {
         } onCancel: {
             signal.raise()
         }
-    }
-}
-
-/// Lets one after the other in, in the order of their coming.
-@InferenceActor
-final class Turn {
-    private var isTaken = false
-    private var waiting: [CheckedContinuation<Void, Never>] = []
-
-    func take() async {
-        guard isTaken else {
-            isTaken = true
-            return
-        }
-        await withCheckedContinuation { waiting.append($0) }
-    }
-
-    func pass() {
-        if waiting.isEmpty { isTaken = false } else { waiting.removeFirst().resume() }
     }
 }
 

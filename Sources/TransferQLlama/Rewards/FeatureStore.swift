@@ -42,6 +42,8 @@ public struct FeatureStore: Sendable {
                 try Task.checkCancellation()
                 let conversation = completions[known].conversation
                 let group = completions[known...].prefix(64).prefix { $0.conversation == conversation }
+                // What was read before moves the last bits, and a run that was cut must come to those of a whole one.
+                await reader.forget()
                 let states = try await reader.states(of: group.map(\.text), after: conversation)
                 let block = states.reduce(into: Data()) { block, state in
                     (state.last + state.mean).withUnsafeBytes { block.append(contentsOf: $0) }

@@ -81,8 +81,8 @@ public final class LlamaClassifier {
         }
         batch.n_tokens = Int32(row)
         LlamaLibrary.forgetLog()
-        handle.abortSwitch.listen(to: [signal])
-        defer { handle.abortSwitch.listen(to: []) }
+        handle.graphSwitch.listen(to: [signal])
+        defer { handle.graphSwitch.listen(to: []) }
         if signal.isRaised { throw CancellationError() }
         let code = llama_decode(handle.pointer, batch)
         if signal.isRaised { throw CancellationError() }

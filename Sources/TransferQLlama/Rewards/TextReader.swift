@@ -1,10 +1,11 @@
 public import TransferQ
 public import TransferQRewards
 
-/// Reads answers in a model for rewards: the conversation and what the answers begin with in common are encoded once
-/// and kept, the rest of all answers goes into one batch, and equal beginnings are decoded once.
+/// Reads answers in a model for rewards: conversations and what answers begin with are decoded once and kept, as long as
+/// there is room, and what is new goes into one batch.
 ///
-/// Texts are cut into tokens by this model, whatever model wrote them.
+/// Texts are cut into tokens by this model, whatever model wrote them. Calls for hidden states take turns, whatever they
+/// are about; what they read is wide enough by itself.
 @InferenceActor
 public final class TextReader: ConversationReader {
     public nonisolated let model: LlamaModel
@@ -14,7 +15,10 @@ public final class TextReader: ConversationReader {
     private let threads: Int?
     private var context: LlamaContext?
     private var policy: LlamaPolicy?
-    private var lastPrompt: (conversation: [Message], tokens: [Token])?
+    /// The last ones, the newest at the end.
+    private var stateReaders: [StateReader] = []
+    private var prompts: [[Message]: [Token]] = [:]
+    private let turn = Turn()
 
     /// - Parameters:
     ///   - system: a system prompt that takes the place of the conversation's.
@@ -31,14 +35,23 @@ public final class TextReader: ConversationReader {
     }
 
     /// Tokens decoded so far.
-    public var decodedTokens: Int { spentTokens + (policy?.decodedTokens ?? 0) }
+    public var decodedTokens: Int {
+        stateReaders.reduce(spentTokens + (policy?.decodedTokens ?? 0)) { $0 + $1.decodedTokens }
+    }
     private var spentTokens = 0
+
+    /// Gives up what earlier calls left to save work.
+    public func forget() {
+        spentTokens = decodedTokens
+        stateReaders = []
+        policy = nil
+    }
 
     /// The tokens before an answer.
     ///
     /// - Throws: ``LlamaError`` when the template cannot lay out the conversation.
     public func prompt(for conversation: [Message]) throws -> [Token] {
-        if let lastPrompt, lastPrompt.conversation == conversation { return lastPrompt.tokens }
+        if let known = prompts[conversation] { return known }
         let tokens: [Token]
         var turns = conversation
         if let system { turns = [Message(role: "system", content: system)] + turns.filter { $0.role != "system" } }
@@ -50,7 +63,8 @@ public final class TextReader: ConversationReader {
         case .dialogue:
             tokens = try PromptEncoder(model: model).encode(raw: turns.dialogue + "\n\nAssistant:")
         }
-        lastPrompt = (conversation, tokens)
+        if prompts.count >= Self.keptPrompts { prompts = [:] }
+        prompts[conversation] = tokens
         return tokens
     }
 
@@ -71,7 +85,14 @@ public final class TextReader: ConversationReader {
     func logOdds(of yes: String, over no: String, after questions: [[Message]]) async throws -> [Double] {
         let prompts = try questions.map(prompt)
         let (yes, no) = (tokens(of: yes), tokens(of: no))
-        let readings = try await read(wholes: prompts.flatMap { [$0 + yes, $0 + no] }, wantsStates: false)
+        // Only the first token counts as a prompt, which most templates share.
+        let readings = try await byFirstToken(prompts.flatMap { [$0 + yes, $0 + no] }) { first, texts in
+            let policy = try policy(prompt: [first], texts: texts)
+            let common = texts.commonPrefixLength
+            let continuations = texts.map { Continuation(prefix: [], tokens: Array($0.dropFirst(common))) }
+            return try await policy.read(
+                continuations, after: Array(texts[0].prefix(common)), wantsStates: false)
+        }
         return questions.indices.map { readings[2 * $0].logProbability - readings[2 * $0 + 1].logProbability }
     }
 
@@ -84,8 +105,7 @@ public final class TextReader: ConversationReader {
     ///
     /// - Throws: ``LlamaError/promptTooLong(tokens:limit:)`` when one does not fit the model; `CancellationError`.
     public func states(of texts: [String], after conversation: [Message]) async throws -> [PooledState] {
-        try states(
-            in: try await read(texts.map(tokens), prompt: try prompt(for: conversation), wantsStates: true))
+        try await states(of: texts.map(tokens), prompt: try prompt(for: conversation))
     }
 
     /// The states at the end of conversations whose last turn, the answer, is closed.
@@ -94,64 +114,74 @@ public final class TextReader: ConversationReader {
             try PromptEncoder(model: model).encode(
                 completion.conversation + [Message(role: "assistant", content: completion.text)], isOpen: false)
         }
-        return try states(in: try await read(wholes: wholes, wantsStates: true))
+        return try await byFirstToken(wholes) { try await states(of: $1, prompt: [$0]) }
     }
 
-    private func states(in readings: [Reading]) throws -> [PooledState] {
-        try readings.map { reading in
-            guard let state = reading.state else { throw LlamaError.noStates(model: model.path) }
-            return state
-        }
-    }
-
-    /// Readings of texts with their prompts; only the first token counts as one, which most templates share.
-    private func read(wholes: [[Token]], wantsStates: Bool) async throws -> [Reading] {
-        var readings: [Reading?] = wholes.map { _ in nil }
-        let groups = Dictionary(grouping: wholes.indices.filter { !wholes[$0].isEmpty }) { wholes[$0][0] }
+    /// What `work` makes of texts without their first token, which is given apart; in the order of the texts.
+    private func byFirstToken<Result>(
+        _ texts: [[Token]], work: (Token, [[Token]]) async throws -> [Result]
+    ) async throws -> [Result] {
+        var results: [Result?] = texts.map { _ in nil }
+        let groups = Dictionary(grouping: texts.indices.filter { !texts[$0].isEmpty }) { texts[$0][0] }
         for (first, indices) in groups.sorted(by: { $0.key < $1.key }) {
-            let texts = indices.map { Array(wholes[$0].dropFirst()) }
-            let read = try await read(texts, prompt: [first], wantsStates: wantsStates, includesEnds: true)
-            for (index, reading) in zip(indices, read) { readings[index] = reading }
+            let made = try await work(first, indices.map { Array(texts[$0].dropFirst()) })
+            for (index, result) in zip(indices, made) { results[index] = result }
         }
-        return readings.compactMap { $0 }
+        return results.compactMap { $0 }
     }
 
-    /// Readings of texts after a prompt; the log-probability is that of what the texts do not have in common.
-    func read(
-        _ texts: [[Token]], prompt: [Token], wantsStates: Bool, includesEnds: Bool = false
-    ) async throws -> [Reading] {
-        guard let first = texts.first else { return [] }
-        let policy = try policy(prompt: prompt, texts: texts)
-        let common = texts.commonPrefixLength
-        let continuations = texts.map { Continuation(prefix: [], tokens: Array($0.dropFirst(common))) }
-        return try await policy.read(
-            continuations, after: Array(first.prefix(common)), wantsStates: wantsStates, includesEnds: includesEnds)
+    /// The states of texts in this model's tokens after a prompt in its tokens, in order.
+    ///
+    /// - Throws: as ``states(of:after:)``.
+    public func states(of texts: [[Token]], prompt: [Token]) async throws -> [PooledState] {
+        guard !texts.isEmpty else { return [] }
+        await turn.take()
+        defer { turn.pass() }
+        return try await stateReader(prompt: prompt, texts: texts).states(of: texts)
+    }
+
+    /// The one that knows `prompt`, or a new one in its stead.
+    private func stateReader(prompt: [Token], texts: [[Token]]) throws -> StateReader {
+        let context = try context(prompt: prompt, texts: texts)
+        let reader =
+            stateReaders.first { $0.prompt == prompt && $0.context === context }
+            ?? StateReader(context: context, prompt: prompt)
+        let others = stateReaders.filter { $0 !== reader }
+        let kept = others.filter { $0.context === context }.suffix(Self.keptPrompts - 1)
+        for reader in others where !kept.contains(where: { $0 === reader }) { spentTokens += reader.decodedTokens }
+        stateReaders = kept + [reader]
+        return reader
     }
 
     /// The policy that is bound to `prompt`, in a context that holds the longest text; the others take turns if need
     /// be.
     func policy(prompt: [Token], texts: [[Token]]) throws -> LlamaPolicy {
-        let longest = texts.map(\.count).max() ?? 0
-        let needed = prompt.count + longest + 1
-        let limit = model.trainedContextLength
-        guard needed <= limit else { throw LlamaError.promptTooLong(tokens: needed, limit: limit) }
-        let comfortable = needed + min(texts.reduce(0) { $0 + $1.count }, 2048)
-        if let policy, let context, policy.stateSource?.prompt == prompt, context.cells >= needed { return policy }
+        let context = try context(prompt: prompt, texts: texts)
+        if let policy, policy.context === context, policy.stateSource?.prompt == prompt { return policy }
         spentTokens += policy?.decodedTokens ?? 0
         policy = nil
-        if (context?.cells ?? 0) < needed {
-            context = nil
-            var cells = 1024
-            while cells < comfortable { cells *= 2 }
-            context = try LlamaContext(
-                model: model, adapter: adapter,
-                configuration: .init(cells: cells, sequences: Self.sequences, threads: threads, isPrecise: true))
-        }
-        guard let context else { throw LlamaError.contextRefused(cells: needed, reason: "there is none") }
         let policy = try LlamaPolicy(context: context, prompt: prompt)
         self.policy = policy
         return policy
     }
 
-    private static let sequences = 64
+    /// The context, a larger one if need be: with room for a prompt and its longest text, and for some more.
+    private func context(prompt: [Token], texts: [[Token]]) throws -> LlamaContext {
+        let needed = prompt.count + (texts.map(\.count).max() ?? 0) + 1
+        let limit = model.trainedContextLength
+        guard needed <= limit else { throw LlamaError.promptTooLong(tokens: needed, limit: limit) }
+        if let context, context.cells >= needed { return context }
+        let comfortable = needed + min(texts.reduce(0) { $0 + $1.count }, 2048)
+        var cells = 2048
+        while cells < comfortable { cells *= 2 }
+        context = nil
+        let context = try LlamaContext(
+            model: model, adapter: adapter,
+            configuration: .init(cells: cells, sequences: Self.sequences, threads: threads, isPrecise: true))
+        self.context = context
+        return context
+    }
+
+    private static let sequences = 128
+    private static let keptPrompts = 16
 }

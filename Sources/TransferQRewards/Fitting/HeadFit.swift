@@ -14,13 +14,7 @@ public struct FitData: Sendable {
 
     /// - Parameter pooling: `last`, `mean` or `both`.
     public init(states: [PooledState], kind: Kind, pooling: LinearHead.Pooling) {
-        features = states.map { state in
-            switch pooling {
-            case .last, .end: state.last
-            case .mean: state.mean
-            case .both: state.last + state.mean
-            }
-        }
+        features = states.map(pooling.features)
         self.kind = kind
     }
 

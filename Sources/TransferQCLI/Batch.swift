@@ -1,0 +1,233 @@
+import ArgumentParser
+import Foundation
+import TransferQ
+import TransferQLlama
+import TransferQRewards
+
+/// Many prompts to answer.
+struct BatchOptions: ParsableArguments {
+    @Option(help: "Answer all prompts of a file: JSON lines with a prompt or messages, or data of prompts with answers.")
+    var batch: String?
+
+    @Option(help: "With --batch: the first so many prompts only.")
+    var limit: Int?
+
+    @Option(help: "With --batch: prompts worked on at the same time, which share llama.cpp's batches (default: 8).")
+    var parallel: Int?
+
+    @Option(help: "With --batch: append answers to this file; a run that was cut goes on where it was.")
+    var output: String?
+
+    func validate() throws {
+        if batch == nil, parallel != nil || output != nil || limit != nil {
+            throw ValidationError("--limit, --parallel and --output go with --batch FILE")
+        }
+        if let parallel, !(1...32).contains(parallel) {
+            throw ValidationError("--parallel must be between 1 and 32, not \(parallel)")
+        }
+        if let limit, limit < 1 { throw ValidationError("--limit must be at least 1, not \(limit)") }
+    }
+}
+
+/// Answers many prompts, some at the same time, so that the rollouts of one fill up the batches of others. Every answer is
+/// the one that its prompt would get alone.
+struct Batch {
+    let models: ModelOptions
+    let answer: AnswerOptions
+    let method: ConfiguredMethod
+    let conversations: [[Message]]
+    let parallel: Int
+
+    /// - Parameters:
+    ///   - places: of the conversations to answer.
+    ///   - wantsTrace: whether answers come with the lines of their trace.
+    ///   - deliver: gets the answers in the order of `places`, each as soon as those before it are there.
+    /// - Throws: what went wrong first; `CancellationError`.
+    func run(
+        _ places: [Int], wantsTrace: Bool = false, deliver: (BatchAnswer) throws -> Void
+    ) async throws {
+        guard !places.isEmpty else { return }
+        var rewards = try await Rewards(answer, models: models)
+        if parallel > 1 { rewards = rewards.exclusive() }
+        let loaded = try await LoadedModels.load(models)
+        if let value = rewards.value { try await loaded.check(value, methods: [method]) }
+        let prompts = try await places.asyncMap { place in
+            do { return try await loaded.prompts(for: conversations[place]) } catch {
+                throw UsageError("prompt \(place + 1) of the file: \(error)")
+            }
+        }
+        let workplace = try await Workplace(
+            models: loaded, prompts: prompts, maximumLength: answer.maxTokens, methods: [method],
+            rewardSource: try await rewards.target?.stateSource(for: conversations[places[0]]),
+            hasReward: rewards.hasValues, parallel: min(parallel, places.count))
+        let (all, known) = (rewards, self)
+        try await inOrder(places.indices, parallel: parallel) { index in
+            try await known.answer(
+                places[index], prompts[index], workplace, all, warns: index == 0, wantsTrace: wantsTrace)
+        } deliver: {
+            try deliver($0)
+        }
+    }
+
+    private func answer(
+        _ place: Int, _ prompts: PromptTokens, _ workplace: Workplace, _ rewards: Rewards, warns: Bool, wantsTrace: Bool
+    ) async throws -> BatchAnswer {
+        let session = try await Session(workplace, conversations[place], prompts, answer: answer, rewards: rewards)
+        let trace = TraceLines()
+        let vocabulary = session.model.vocabulary
+        let summary = try await session.run(method, warns: warns) { step in
+            guard wantsTrace else { return }
+            trace.append(
+                try JSON.line(
+                    TraceLine(step, vocabulary: vocabulary, prompt: place, conversation: session.conversation)))
+        }
+        switch summary.finishReason {
+        case .cancelled: throw CancellationError()
+        case .failed: throw ExitCode.failure
+        default: break
+        }
+        return BatchAnswer(
+            place: place, figures: AnswerFigures(summary, method: method, session: session), trace: trace.lines)
+    }
+}
+
+/// One answer of a batch.
+struct BatchAnswer: Sendable {
+    let place: Int
+    let figures: AnswerFigures
+    let trace: [String]
+}
+
+/// Runs work on items, `parallel` of them at a time, and delivers what they come to in the order of the items.
+func inOrder<Item: Sendable, Value: Sendable>(
+    _ items: some Collection<Item>, parallel: Int, work: @escaping @Sendable (Item) async throws -> Value,
+    deliver: (Value) throws -> Void
+) async throws {
+    try await withThrowingTaskGroup(of: (Int, Value).self) { group in
+        var waiting = items.enumerated().makeIterator()
+        var done: [Int: Value] = [:]
+        var next = 0
+        func start() {
+            guard let (index, item) = waiting.next() else { return }
+            group.addTask { (index, try await work(item)) }
+        }
+        for _ in 0..<parallel { start() }
+        while let (index, value) = try await group.next() {
+            done[index] = value
+            while let value = done.removeValue(forKey: next) {
+                try deliver(value)
+                next += 1
+            }
+            start()
+        }
+    }
+}
+
+extension Collection {
+    func asyncMap<Value>(_ transform: (Element) async throws -> Value) async rethrows -> [Value] {
+        var values: [Value] = []
+        for element in self { values.append(try await transform(element)) }
+        return values
+    }
+}
+
+/// `generate --batch`.
+struct BatchRun {
+    let options: BatchOptions
+    let file: String
+    let trace: String?
+    let format: OutputFormat
+
+    /// What is read back of an answer that is there already.
+    struct Record: Decodable {
+        let prompt: Int
+        let conversation: String
+        let settings: String
+    }
+
+    /// A line of the output.
+    private struct Line: Encodable {
+        let answer: BatchAnswer
+        let conversation: String
+        let settings: String
+
+        private enum CodingKeys: CodingKey { case prompt, conversation, settings }
+
+        func encode(to encoder: any Encoder) throws {
+            try answer.figures.encode(to: encoder)
+            var container = encoder.container(keyedBy: CodingKeys.self)
+            try container.encode(answer.place, forKey: .prompt)
+            try container.encode(conversation, forKey: .conversation)
+            try container.encode(settings, forKey: .settings)
+        }
+    }
+
+    func run(_ method: ConfiguredMethod, models: ModelOptions, answer: AnswerOptions, system: String?) async throws {
+        let first = system.map { [Message(role: "system", content: $0)] } ?? []
+        let conversations = try RewardData.prompts(file).prefix(options.limit ?? .max).map { first + $0 }
+        // Hashes whole models, and is needed only where answers are kept.
+        let settings = options.output == nil ? "" : try await Fingerprint.of(RunSettings(models, answer, [method]))
+        let keys = try conversations.map(Fingerprint.of)
+        let found = try LineFile<Record>(path: options.output, what: "answers") { $0.settings == settings }
+        for record in found.records {
+            guard keys.indices.contains(record.prompt), keys[record.prompt] == record.conversation else {
+                throw found.otherPrompts
+            }
+        }
+        let known = Set(found.records.map(\.prompt))
+        if !known.isEmpty { Console.say("\(known.count) answers are there already") }
+        let places = conversations.indices.filter { !known.contains($0) }
+        let traceFile = try trace.map { try TraceFile(path: $0, keeps: !known.isEmpty) }
+        let progress = Progress("answers", of: conversations.count, known: known.count)
+        let batch = Batch(
+            models: models, answer: answer, method: method, conversations: conversations,
+            parallel: options.parallel ?? 8)
+        let clock = ContinuousClock()
+        let start = clock.now
+        let (isQuiet, isJSON) = (options.output != nil, format == .json)
+        let totals = try await Interruption.cancellable {
+            var (lines, totals) = (found, Totals())
+            try await batch.run(places, wantsTrace: traceFile != nil) { answer in
+                for line in answer.trace { traceFile?.append(line) }
+                let key = keys[answer.place]
+                let line = Line(answer: answer, conversation: key, settings: settings)
+                try lines.append(Record(prompt: answer.place, conversation: key, settings: settings), line: line)
+                if !isQuiet { Console.print(isJSON ? try JSON.line(line) : Self.text(answer)) }
+                totals.add(answer.figures)
+                progress.update(lines.records.count)
+            }
+            return totals
+        }
+        Console.draw(totals.line(seconds: (clock.now - start) / .seconds(1)))
+        if traceFile?.hasFailed ?? false { throw ExitCode.failure }
+    }
+
+    private static func text(_ answer: BatchAnswer) -> String { "── \(answer.place + 1)\n\(answer.figures.response)\n" }
+
+    /// What a batch came to.
+    private struct Totals: Sendable {
+        var answers = 0
+        var rewards: [Double] = []
+        var usage = Usage()
+
+        mutating func add(_ figures: AnswerFigures) {
+            answers += 1
+            if let reward = figures.reward { rewards.append(reward) }
+            usage.completionTokens += figures.usage.completionTokens
+            usage.rolloutTokens += figures.usage.rolloutTokens
+            usage.rewardCalls += figures.usage.rewardCalls
+        }
+
+        func line(seconds: Double) -> String {
+            var parts = ["\(answers) answers"]
+            if !rewards.isEmpty {
+                parts.append(String(format: "reward %.3f", rewards.reduce(0, +) / Double(rewards.count)))
+            }
+            parts.append("\(usage.completionTokens) tokens (\(usage.rolloutTokens) in rollouts)")
+            parts.append("\(usage.rewardCalls) rewards")
+            parts.append(String(format: "%.1f s", seconds))
+            parts.append(String(format: "%.1f tokens/s", Double(usage.completionTokens) / max(seconds, 1e-9)))
+            return parts.joined(separator: " · ")
+        }
+    }
+}

@@ -1,0 +1,111 @@
+import ArgumentParser
+import Foundation
+import TransferQ
+import TransferQLlama
+import TransferQRewards
+
+struct ValueCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "value", abstract: "Value heads, which predict what rollouts would come to.",
+        subcommands: [Fit.self])
+
+    struct Fit: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Fit a value head to the values that traces recorded.",
+            discussion: """
+                The head reads the hidden states of the policy that is tilted: name the models as you did for the trace. \
+                Then --value head:FILE takes the place of rollouts, at the cost of one batch a step.
+
+                  transferq generate --batch prompts.jsonl --reward z:head:Rewards/harmless.json --tilt baseline \\
+                    --baseline-system "You are kind." --without prune --trace trace.jsonl --output answers.jsonl
+                  transferq value fit trace.jsonl --tilt baseline --baseline-system "You are kind." --output value.json
+                  transferq generate "…" --tilt baseline --baseline-system "You are kind." --value head:value.json
+                """)
+
+        @Argument(help: "Traces of generate --trace.") var traces: [String]
+        @Option(help: "The head file to write.") var output: String
+        @OptionGroup(title: "Models") var models: ModelOptions
+        @Option(help: "The policy that is tilted: reference or baseline.") var tilt: Guidance.Tilt = .reference
+        @Option(help: "Which hidden states: last, mean or both.") var pooling: LinearHead.Pooling = .both
+
+        func validate() throws {
+            guard !traces.isEmpty else { throw ValidationError("name at least one trace") }
+            guard pooling != .end else { throw ValidationError("--pooling must be last, mean or both, not end") }
+            guard !traces.contains(output) else {
+                throw ValidationError("--output would overwrite the trace \(output); choose another file")
+            }
+        }
+
+        func run() async throws {
+            let states = try traces.enumerated().flatMap { index, path in
+                // Prompts of several traces are several prompts.
+                try ValueTrace(path).states.map { (prompt: index << 32 | $0.prompt, state: $0) }
+            }
+            let clock = ContinuousClock()
+            let start = clock.now
+            let (head, seconds) = try await Interruption.cancellable {
+                let loaded = try await LoadedModels.load(models)
+                let valued = try await read(states, loaded)
+                let seconds = (clock.now - start) / .seconds(1)
+                let fit = try await ValueFit(valued) { regularization, explained in
+                    Console.say(
+                        String(
+                            format: "λ %g: explains %.1f %% of what tells candidates apart", regularization,
+                            100 * explained))
+                }
+                let tilted = tilt == .reference ? loaded.model : loaded.baselineModel ?? loaded.model
+                let head = LinearValueHead(
+                    backbone: try ModelFiles.store.backbone(of: tilted),
+                    system: tilt == .baseline ? models.baselineSystem : nil, pooling: pooling, fit: fit)
+                return (head, seconds)
+            }
+            try head.write(to: output)
+            let training = head.training
+            Console.print(
+                """
+                \(output): \(training.candidates) candidates of \(training.states) states, λ \
+                \(String(format: "%g", training.regularization)); on prompts left out it explains \
+                \(String(format: "%.1f", 100 * training.explained)) % of the variance between a state's candidates \
+                (standard deviation \(String(format: "%.3f", head.differenceSpread)))
+                \(String(format: "%.1f", seconds)) s to read, \
+                \(String(format: "%.1f", (clock.now - start) / .seconds(1) - seconds)) s to fit
+                """)
+        }
+
+        /// The states that the tilted policy has behind every candidate.
+        private func read(
+            _ states: [(prompt: Int, state: ValueTrace.State)], _ loaded: LoadedModels
+        ) async throws -> [ValuedState] {
+            let isReference = tilt == .reference
+            let model = isReference ? loaded.model : loaded.baselineModel ?? loaded.model
+            let reader = await TextReader(
+                model: model, adapter: isReference ? nil : loaded.adapter, threads: models.threads)
+            let progress = Progress("states read", of: states.count)
+            var valued: [ValuedState] = []
+            while valued.count < states.count {
+                try Task.checkCancellation()
+                // Neighbours share most of what is read.
+                let prompt = states[valued.count].prompt
+                let part = states[valued.count...].prefix(8).prefix { $0.prompt == prompt }
+                let prompts = try await loaded.prompts(for: states[valued.count].state.conversation)
+                let texts = part.flatMap { _, state in
+                    state.candidates.map { model.vocabulary.isEnd($0) ? state.response : state.response + [$0] }
+                }
+                for token in texts.joined() where token < 0 || token >= model.vocabulary.size {
+                    throw LlamaError.invalidToken(token: token, vocabulary: model.vocabulary.size)
+                }
+                var read = try await reader.states(
+                    of: texts, prompt: isReference ? prompts.reference : prompts.baseline)[...]
+                for (prompt, state) in part {
+                    valued.append(
+                        ValuedState(
+                            prompt: prompt, states: Array(read.prefix(state.candidates.count)), values: state.values,
+                            pooling: pooling))
+                    read = read.dropFirst(state.candidates.count)
+                }
+                progress.update(valued.count)
+            }
+            return valued
+        }
+    }
+}

@@ -1,0 +1,197 @@
+import Foundation
+import TransferQ
+import TransferQLlama
+import TransferQRewards
+
+/// The models that take part.
+struct LoadedModels: Sendable {
+    let path: String
+    let model: LlamaModel
+    /// Nil when the baseline has the reference's weights.
+    let baselineModel: LlamaModel?
+    let adapter: LlamaAdapter?
+    let options: ModelOptions
+
+    var hasBaseline: Bool { baselineModel != nil || adapter != nil || options.baselineSystem != nil }
+    /// Whether one context serves both policies.
+    var isShared: Bool { baselineModel == nil && adapter == nil }
+
+    static func load(_ options: ModelOptions) async throws -> LoadedModels {
+        let path = try await ModelFiles.path(options.model)
+        let model = try await ModelFiles.load(path)
+        let baselineModel = try await options.baseline.asyncMap {
+            try await ModelFiles.load(await ModelFiles.path($0))
+        }
+        if let baselineModel, baselineModel.vocabulary.fingerprint != model.vocabulary.fingerprint {
+            throw TransferQError.vocabulariesDiffer(reference: model.path, baseline: baselineModel.path)
+        }
+        let adapter = try await options.baselineLora.asyncMap { path in
+            try await ModelFiles.shelf.load(adapter: path, for: model)
+        }
+        return LoadedModels(
+            path: path, model: model, baselineModel: baselineModel, adapter: adapter, options: options)
+    }
+
+    /// A conversation as each policy sees it.
+    func prompts(for conversation: [Message], raw: Bool = false) async throws -> PromptTokens {
+        func encode(_ turns: [Message], _ model: LlamaModel) async throws -> [Token] {
+            raw
+                ? try await model.prompt(continuing: turns.map(\.content).joined(separator: "\n"))
+                : try await model.prompt(for: turns)
+        }
+        let reference = try await encode(conversation, model)
+        var turns = conversation
+        if let system = options.baselineSystem {
+            guard !raw else {
+                throw UsageError("--baseline-system needs a chat template, so it goes without --raw")
+            }
+            turns = [Message(role: "system", content: system)] + conversation.filter { $0.role != "system" }
+        }
+        return PromptTokens(reference: reference, baseline: try await encode(turns, baselineModel ?? model))
+    }
+
+    /// Refuses a value head of another policy than the one that `methods` tilt, and says where its states differ a little.
+    func check(_ head: LinearValueHead, methods: [ConfiguredMethod]) async throws {
+        let tilts = methods.compactMap { $0.parameters.first { $0.name == "tilt" }?.value }
+        let isBaseline = tilts.contains(.text(Guidance.Tilt.baseline.rawValue))
+        let tilted = isBaseline ? baselineModel ?? model : model
+        let backbone = try ModelFiles.store.backbone(of: tilted)
+        guard head.backbone.sha256 == backbone.sha256, head.backbone.width == backbone.width else {
+            throw LlamaError.wrongBackbone(
+                head: head.name, model: tilted.path, reason: "it was fitted on states of \(head.backbone.model)")
+        }
+        if head.backbone.type != backbone.type {
+            Console.say(
+                "\(head.name) was fitted in the format \(head.backbone.type ?? "of the file") and runs in "
+                    + "\(backbone.type ?? "that of the file"): its values are a little off")
+        }
+        let system = isBaseline ? options.baselineSystem : nil
+        if head.system != system {
+            Console.say(
+                "\(head.name) was fitted \(head.system.map { "under the system prompt \"\($0)\"" } ?? "without a system prompt")"
+                    + ", and the tilted policy has \(system == nil ? "none" : "another"): its values may be far off")
+        }
+    }
+
+    /// What an answer may have of `wanted` tokens behind its prompts.
+    func maximumLength(_ wanted: Int, after prompts: PromptTokens) throws -> Int {
+        let limit = model.trainedContextLength
+        guard prompts.longest < limit else { throw LlamaError.promptTooLong(tokens: prompts.longest, limit: limit) }
+        return min(wanted, limit - prompts.longest)
+    }
+}
+
+/// A prompt as the reference and the baseline read it.
+struct PromptTokens: Sendable {
+    let reference: [Token]
+    let baseline: [Token]
+
+    var longest: Int { max(reference.count, baseline.count) }
+}
+
+/// Contexts made to measure, which several answers may be worked on in at the same time.
+struct Workplace: Sendable {
+    let models: LoadedModels
+    private let context: LlamaContext
+    /// The reference's own where the models share one.
+    private let baselineContext: LlamaContext
+    /// Rollouts that one policy has under way at most.
+    private let share: Int
+
+    /// - Parameters:
+    ///   - prompts: all that will be answered here.
+    ///   - maximumLength: most tokens of an answer.
+    ///   - methods: what will run here, for each prompt one after the other.
+    ///   - rewardSource: whose states the reward reads: where it is one of the policies, it shall find there what it
+    ///     would read by itself.
+    ///   - parallel: answers worked on at the same time.
+    init(
+        models: LoadedModels, prompts: [PromptTokens], maximumLength: Int, methods: [ConfiguredMethod],
+        rewardSource: StateSource?, hasReward: Bool, parallel: Int = 1
+    ) async throws {
+        let lengths = try prompts.map { try models.maximumLength(maximumLength, after: $0) }
+        let longest = lengths.max() ?? 0
+        for method in methods {
+            try method.method.validate(vocabularySize: models.model.vocabulary.size, hasReward: hasReward)
+        }
+        let demands = methods.map { $0.method.demand(maximumLength: longest) }
+        // What does not fit goes in waves, within reason.
+        if let most = demands.map(\.sequences).max(), most > Self.mostRollouts {
+            throw TransferQError.invalidParameter(
+                name: "the number of rollouts of a step", value: "\(most)",
+                requirement: "at most \(Self.mostRollouts); lower k, rollouts, width or n")
+        }
+        let policies = models.hasBaseline ? 2 : 1
+        let limit = min(Self.mostSequences, (LlamaLibrary.maximumSequences - 2 * policies * parallel) / parallel)
+        let share = max(1, min(demands.map(\.sequences).max() ?? 0, limit))
+        let rolledOut = demands.map { min($0.sequences, share) * ($0.tokensPerSequence + 1) }.max() ?? 0
+
+        // More sequences where they can be had: one policy reads rollouts while another keeps its candidates, and a
+        // reward's readings of candidates go in waves.
+        func configuration(policies: Int, prompt: Int, sharesStates: Bool) -> LlamaContext.Configuration {
+            let spare = share + (sharesStates ? 64 : 0)
+            return .init(
+                cells: parallel * (prompt + policies * (longest + 1) + rolledOut + 2 * spare),
+                sequences: min(parallel * (share + policies) + spare, LlamaLibrary.maximumSequences),
+                threads: models.options.threads, isPrecise: sharesStates)
+        }
+        func reads(_ model: LlamaModel, _ prompt: [Token], _ adapter: LlamaAdapter?) -> Bool {
+            rewardSource == model.stateSource(prompt: prompt, adapter: adapter)
+        }
+        let isOne = models.isShared && models.hasBaseline
+        let size = prompts.map { isOne ? $0.reference.count + $0.baseline.count : $0.reference.count }.max() ?? 0
+        context = try await LlamaContext(
+            model: models.model,
+            configuration: configuration(
+                policies: isOne ? 2 : 1, prompt: size,
+                sharesStates: prompts.contains { reads(models.model, $0.reference, nil) }))
+        if models.isShared {
+            baselineContext = context
+        } else {
+            let model = models.baselineModel ?? models.model
+            baselineContext = try await LlamaContext(
+                model: model, adapter: models.adapter,
+                configuration: configuration(
+                    policies: 1, prompt: prompts.map(\.baseline.count).max() ?? 0,
+                    sharesStates: prompts.contains { reads(model, $0.baseline, models.adapter) }))
+        }
+        self.models = models
+        self.share = parallel == 1 ? .max : share
+    }
+
+    /// The reference, and the baseline where it is another policy.
+    func policies(for prompts: PromptTokens) async throws -> (LlamaPolicy, LlamaPolicy?) {
+        let reference = try await LlamaPolicy(context: context, prompt: prompts.reference, share: share)
+        guard models.hasBaseline else { return (reference, nil) }
+        return (reference, try await LlamaPolicy(context: baselineContext, prompt: prompts.baseline, share: share))
+    }
+
+    /// Rollouts of one wave: wider batches are hardly faster, and their caches are large.
+    private static let mostSequences = 96
+
+    private static let mostRollouts = 10_000
+}
+
+/// Finds, tries and loads model files.
+enum ModelFiles {
+    static let store = ModelStore.standard
+    static let probe = ModelProbe(
+        executable: Bundle.main.executableURL ?? URL(filePath: CommandLine.arguments[0]),
+        arguments: ["models", "verify"], store: store)
+
+    static let shelf = ModelShelf(store: store, probe: probe)
+
+    /// The file of a name or path; the demonstration model's when there is none.
+    static func path(_ name: String?) async throws -> String {
+        try await shelf.file(name ?? KnownModel.demonstration.name)
+    }
+
+    static func load(_ path: String) async throws -> LlamaModel { try await shelf.load(path) }
+}
+
+extension Optional {
+    func asyncMap<Result>(_ transform: (Wrapped) async throws -> Result) async rethrows -> Result? {
+        guard let self else { return nil }
+        return try await transform(self)
+    }
+}

@@ -1,0 +1,71 @@
+import Foundation
+public import TransferQ
+
+/// The values that a trace of `transferq generate --trace` recorded, state by state.
+public struct ValueTrace: Sendable {
+    /// A state with the values of its candidates.
+    public struct State: Sendable {
+        public let prompt: Int
+        public let conversation: [Message]
+        /// The response before the candidates.
+        public let response: [Token]
+        public let candidates: [Token]
+        /// Q of each.
+        public let values: [Double]
+    }
+
+    public let states: [State]
+
+    private struct Line: Decodable {
+        struct Candidate: Decodable {
+            let tokens: [Token]
+            let value: Double?
+        }
+
+        let prompt: Int
+        let conversation: [Message]?
+        let step: Int
+        let tokens: [Token]
+        let candidates: [Candidate]
+    }
+
+    /// Reads a trace. Of a prompt that was answered twice, by a run that was cut and went on, the second answer counts; a
+    /// last line that was cut is left out.
+    ///
+    /// - Throws: ``RewardError/badData(path:line:reason:)`` or ``RewardError/tooLittleData(path:reason:)``.
+    public init(_ path: String) throws {
+        guard let data = FileManager.default.contents(atPath: path) else {
+            throw RewardError.tooLittleData(path: path, reason: "there is no such file, or it cannot be read")
+        }
+        var states: [Int: [State]] = [:]
+        var known: [Int: (conversation: [Message], response: [Token])] = [:]
+        let lines = data.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).dropLast()
+        let decoder = JSONDecoder()
+        for (index, line) in lines.enumerated() where !line.isEmpty {
+            guard let line = try? decoder.decode(Line.self, from: line) else {  // refused right here
+                throw RewardError.badData(
+                    path: path, line: index + 1, reason: "this is no line of a trace; make one with generate --trace")
+            }
+            if line.step == 0, let conversation = line.conversation {
+                known[line.prompt] = (conversation, [])
+                states[line.prompt] = []
+            }
+            guard let (conversation, response) = known[line.prompt] else {
+                throw RewardError.badData(
+                    path: path, line: index + 1,
+                    reason: "it goes on with prompt \(line.prompt), whose first step is missing; trace it again")
+            }
+            let valued = line.candidates.filter { $0.tokens.count == 1 && $0.value != nil }
+            states[line.prompt]?.append(
+                State(
+                    prompt: line.prompt, conversation: conversation, response: response,
+                    candidates: valued.map { $0.tokens[0] }, values: valued.compactMap(\.value)))
+            known[line.prompt] = (conversation, response + line.tokens)
+        }
+        self.states = states.sorted { $0.key < $1.key }.flatMap(\.value).filter { $0.values.count > 1 }
+        guard !self.states.isEmpty else {
+            throw RewardError.tooLittleData(
+                path: path, reason: "no state has two candidates with values; trace transfer-q with --without prune")
+        }
+    }
+}
