@@ -162,3 +162,62 @@ import TransferQRewards
         #expect(abs(accuracy.low - 0.6042) < 1e-3 && abs(accuracy.high - 0.7811) < 1e-3)
     }
 }
+
+/// Value heads, on values that are known.
+@Suite struct ValueFitTests {
+    /// Values linear in the states, with noise, and a state's own constant.
+    private static func states(_ count: Int, noise size: Double) -> [ValuedState] {
+        let noise = Noise(seed: 3)
+        let weights = (0..<6).map { noise.derived(-1).derived($0).gumbel }
+        return (0..<count).map { index in
+            let numbers = (0..<5).map { candidate in
+                (0..<6).map { Float(noise.derived(index).derived(candidate).derived($0).gumbel) }
+            }
+            let values = numbers.enumerated().map { candidate, features in
+                zip(weights, features).reduce(noise.derived(index).derived(-2).uniform) { $0 + $1.0 * Double($1.1) }
+                    + size * noise.derived(index).derived(candidate).derived(-3).gumbel
+            }
+            let states = numbers.map { PooledState(source: .init(weights: "", prompt: []), last: $0, mean: $0) }
+            return ValuedState(prompt: index / 4, states: states, values: values, pooling: .last)
+        }
+    }
+
+    @Test func findsWhatTellsCandidatesApart() async throws {
+        let exact = try await ValueFit(Self.states(60, noise: 0), regularizations: [1e-9])
+        #expect(exact.training.explained > 0.9999)
+        #expect(exact.training.states == 60 && exact.training.candidates == 300)
+        let noisy = try await ValueFit(Self.states(60, noise: 1))
+        #expect(noisy.training.explained < exact.training.explained && noisy.training.explained > 0.3)
+        #expect(noisy.path.map(\.regularization).contains(noisy.training.regularization))
+        let again = try await ValueFit(Self.states(60, noise: 1))
+        #expect(again.weights == noisy.weights && again.bias == noisy.bias)
+    }
+
+    @Test func predictionsStayWhereValuesLay() async throws {
+        let fit = try await ValueFit(Self.states(40, noise: 0.1))
+        let backbone = LinearHead.Backbone(model: "m", sha256: "s", type: nil, width: 6)
+        let head = LinearValueHead(backbone: backbone, system: nil, pooling: .last, fit: fit)
+        for size in [-1e6, 0, 1e6] as [Float] {
+            let state = PooledState(
+                source: .init(weights: "", prompt: []), last: [Float](repeating: size, count: 6), mean: [])
+            #expect(head.range.contains(head.value(of: state)))
+        }
+        let path = FileManager.default.temporaryDirectory.appending(path: "value-\(UUID().uuidString).json").path
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        try head.write(to: path)
+        var read = try LinearValueHead.read(path)
+        read.name = ""
+        #expect(read == head)
+        read.weights.removeLast()
+        try read.write(to: path)
+        #expect(throws: RewardError.self) { try LinearValueHead.read(path) }
+    }
+
+    @Test func valuesAllAlikeAreRefused() async throws {
+        let states = (0..<4).map { index in
+            let state = PooledState(source: .init(weights: "", prompt: []), last: [Float(index), 1], mean: [])
+            return ValuedState(prompt: index, states: [state, state], values: [2, 2], pooling: .last)
+        }
+        await #expect(throws: TransferQError.self) { try await ValueFit(states) }
+    }
+}
