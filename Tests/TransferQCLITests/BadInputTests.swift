@@ -65,7 +65,7 @@ import TransferQLlama
         (["bench", "cost", "--prompt-lengths", "50,9000"], 64, "the model's context holds 8192"),
         (["bench", "cost", "--rounds", "0"], 64, "--rounds must be between 1 and 1000, not 0"),
         (["bench", "cost", "--without", "x"], 64, "without"),
-        (["bench", "memory", "--answers", "2"], 64, "--answers must be at least 3, not 2"),
+        (["bench", "memory", "--answers", "3"], 64, "--answers must be between 4 and 1000000, not 3"),
         (["models", "measure", "x", "--text", "y", "--threads", "0"], 64, "--threads must be between 1 and 1024"),
         (["models", "optimize", "smollm2-135m-instruct", ""], 64, "name the file to write"),
         (["compare", "Hi.", "--methods", ","], 64, "name at least one method"),

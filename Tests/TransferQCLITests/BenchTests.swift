@@ -149,8 +149,13 @@ struct LeastSquaresTests {
                 let megabytes: Memory
             }
 
+            struct Growth: Decodable {
+                let from: Int
+                let megabytesPerAnswer: Memory
+            }
+
             let samples: [Sample]
-            let growth: Memory
+            let growth: [Growth]
         }
         let report = try report(["memory", "--answers", "11"] + Self.prompts, as: Report.self)
         #expect(report.samples.map(\.answers) == [0, 1, 2, 4, 8, 11])
@@ -159,6 +164,7 @@ struct LeastSquaresTests {
             #expect(sample.megabytes.peak <= next.megabytes.peak)
         }
         // A context that stayed would add tens of megabytes.
-        #expect(report.growth.peak < 2 && report.growth.resident < 2)
+        #expect(report.growth.map(\.from) == [2, 8])
+        #expect(report.growth.allSatisfy { $0.megabytesPerAnswer.peak < 2 && $0.megabytesPerAnswer.resident < 2 })
     }
 }

@@ -18,11 +18,13 @@ struct CostCommand: AsyncParsableCommand {
             """)
 
     @OptionGroup var steering: SteeringOptions
-    @Option(help: "Values of k.", transform: Self.numbers) var ks: [Int] = [5, 10, 20, 40]
-    @Option(help: "Horizons.", transform: Self.numbers) var horizons: [Int] = [5, 10, 20, 40]
-    @Option(help: "Lengths of the prompt in tokens.", transform: Self.numbers)
+    @Option(help: "Values of k (default: 5,10,20,40).", transform: Self.numbers)
+    var ks: [Int] = [5, 10, 20, 40]
+    @Option(help: "Horizons (default: 5,10,20,40).", transform: Self.numbers)
+    var horizons: [Int] = [5, 10, 20, 40]
+    @Option(help: "Lengths of the prompt in tokens (default: 50,200,400).", transform: Self.numbers)
     var promptLengths: [Int] = [50, 200, 400]
-    @Option(help: "Lengths of the answer in tokens.", transform: Self.numbers)
+    @Option(help: "Lengths of the answer in tokens (default: 64,128,256,512).", transform: Self.numbers)
     var answerLengths: [Int] = [64, 128, 256, 512]
     @Option(parsing: .unconditional, help: "Rounds; every setting answers once a round.") var rounds = 3
     @Option(help: "Exact speed-ups to switch off: prune, reuse, look-ahead (split by commas), or all.")

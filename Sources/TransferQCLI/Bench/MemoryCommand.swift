@@ -10,7 +10,8 @@ struct MemoryCommand: AsyncParsableCommand {
         abstract: "Measure this process's memory after 1, 2, 4, 8 … answers of transfer-q.",
         discussion: """
             The prompts take turns, the longest first, so that what grows does so with the number of answers. Growth is \
-            per answer, from the second to the last.
+            per answer, up to the last one: from the second, and over about the second half, where every prompt has \
+            been met if there are more than twice as many answers.
 
               transferq bench memory --answers 32 --reward length:40
             """)
@@ -20,7 +21,9 @@ struct MemoryCommand: AsyncParsableCommand {
     @Option(parsing: .unconditional, help: "Answers to give.") var answers = 16
 
     func validate() throws {
-        guard answers >= 3 else { throw ValidationError("--answers must be at least 3, not \(answers)") }
+        guard (4...1_000_000).contains(answers) else {
+            throw ValidationError("--answers must be between 4 and 1000000, not \(answers)")
+        }
     }
 
     struct Sample: Encodable {
@@ -36,8 +39,22 @@ struct MemoryCommand: AsyncParsableCommand {
         let maxTokens: Int
         /// The first is from after loading.
         var samples: [Sample] = []
-        /// Megabytes per answer.
-        var growth: ProcessMemory?
+        /// From the second answer, and from the first sample of the second half.
+        var growth: [Growth] = []
+    }
+
+    struct Growth: Encodable {
+        /// Answers that had been given where it begins.
+        let from: Int
+        let megabytesPerAnswer: ProcessMemory
+
+        init(from first: Sample, to last: Sample) {
+            from = first.answers
+            let answers = Double(last.answers - first.answers)
+            megabytesPerAnswer = ProcessMemory(
+                resident: (last.megabytes.resident - first.megabytes.resident) / answers,
+                peak: (last.megabytes.peak - first.megabytes.peak) / answers)
+        }
     }
 
     func run() async throws {
@@ -60,11 +77,10 @@ struct MemoryCommand: AsyncParsableCommand {
             }
             progress.update(count)
         }
-        if let second = report.samples.first(where: { $0.answers == 2 }), let last = report.samples.last {
-            let more = Double(last.answers - second.answers)
-            report.growth = ProcessMemory(
-                resident: (last.megabytes.resident - second.megabytes.resident) / more,
-                peak: (last.megabytes.peak - second.megabytes.peak) / more)
+        if let last = report.samples.last {
+            let earlier = report.samples.dropLast()
+            let starts = [earlier.first { $0.answers == 2 }, earlier.first { 2 * $0.answers >= answers }]
+            report.growth = starts.compactMap { $0 }.map { Growth(from: $0, to: last) }
         }
         Console.print(steering.format == .json ? try JSON.pretty(report) : text(report))
     }
@@ -76,7 +92,9 @@ struct MemoryCommand: AsyncParsableCommand {
         let samples = report.samples.map { sample in
             row(sample.answers == 0 ? "after loading" : "\(sample.answers)", sample.megabytes, "%.1f")
         }
-        let growth = report.growth.map { [row("growth per answer", $0, "%+.2f")] } ?? []
+        let growth = report.growth.map { growth in
+            row("growth per answer from \(growth.from) on", growth.megabytesPerAnswer, "%+.2f")
+        }
         return TextTable.text([["answers", "resident MB", "peak MB"]] + samples + growth)
     }
 }
