@@ -6,7 +6,8 @@ import TransferQRewards
 
 /// Many prompts to answer.
 struct BatchOptions: ParsableArguments {
-    @Option(help: "Answer all prompts of a file: JSON lines with a prompt or messages, or data of prompts with answers.")
+    @Option(
+        help: "Answer all prompts of a file: JSON lines with a prompt or messages, or data of prompts with answers.")
     var batch: String?
 
     @Option(help: "With --batch: the first so many prompts only.")

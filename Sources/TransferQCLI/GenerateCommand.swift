@@ -42,7 +42,8 @@ struct GenerateCommand: AsyncParsableCommand {
 
     func run() async throws {
         let configured = try DecodingMethods.make(
-            method ?? (answer.reward.isEmpty && answer.value == nil ? SampledDecoding.name : TransferQDirect.name), parameters.values)
+            method ?? (answer.reward.isEmpty && answer.value == nil ? SampledDecoding.name : TransferQDirect.name),
+            parameters.values)
         try answer.check(methods: [configured])
         if let file = many.batch { return try await runBatch(configured, on: file) }
         if let trace, [prompt.file, prompt.messages].contains(trace) {

@@ -168,7 +168,9 @@ struct MethodOptions: ParsableArguments {
     @Option(help: "Exact speed-ups to switch off: prune, reuse, look-ahead (split by commas), or all.")
     var without: String?
 
-    @Option(parsing: .unconditional, help: "Rollouts that a batch is filled up to with those of coming steps.")
+    @Option(
+        parsing: .unconditional,
+        help: "Rollouts that a batch is filled up to with those of coming steps (default: as measured).")
     var width: Int?
 
     @Option(parsing: .unconditional, help: "The range of a reward that states none, LOW..HIGH: lets bounds prune.")

@@ -20,7 +20,8 @@ struct TransferQCommand: AsyncParsableCommand {
             """,
         version: "0.1.0",
         subcommands: [
-            GenerateCommand.self, CompareCommand.self, RewardCommand.self, ValueCommand.self, MethodsCommand.self, TheoryCommand.self,
+            GenerateCommand.self, CompareCommand.self, RewardCommand.self, ValueCommand.self, MethodsCommand.self,
+            TheoryCommand.self,
             ModelsCommand.self,
             BenchCommand.self,
         ])

@@ -56,6 +56,7 @@ struct Session: Sendable {
             reference: reference, baseline: baseline, reward: rewards.target, baselineReward: rewards.baseline,
             conversation: conversation, maximumLength: maximumLength, seed: seed)
         task.budget = budget
+        task.batchWidth = workplace.batchWidth
         task.valueHead = rewards.value
         return task
     }

@@ -97,6 +97,8 @@ struct Workplace: Sendable {
     private let baselineContext: LlamaContext
     /// Rollouts that one policy has under way at most.
     private let share: Int
+    /// As measured of the model that rolls out.
+    let batchWidth: Int
 
     /// - Parameters:
     ///   - prompts: all that will be answered here.
@@ -128,12 +130,15 @@ struct Workplace: Sendable {
 
         // More sequences where they can be had: one policy reads rollouts while another keeps its candidates, and a
         // reward's readings of candidates go in waves.
-        func configuration(policies: Int, prompt: Int, sharesStates: Bool) -> LlamaContext.Configuration {
+        // Who chooses 32 bits wants answers that do not depend on the shape of a batch.
+        func configuration(
+            policies: Int, prompt: Int, sharesStates: Bool, isPrecise: Bool
+        ) -> LlamaContext.Configuration {
             let spare = share + (sharesStates ? 64 : 0)
             return .init(
                 cells: parallel * (prompt + policies * (longest + 1) + rolledOut + 2 * spare),
                 sequences: min(parallel * (share + policies) + spare, LlamaLibrary.maximumSequences),
-                threads: models.options.threads, isPrecise: sharesStates)
+                threads: models.options.threads, isPrecise: sharesStates || isPrecise)
         }
         func reads(_ model: LlamaModel, _ prompt: [Token], _ adapter: LlamaAdapter?) -> Bool {
             rewardSource == model.stateSource(prompt: prompt, adapter: adapter)
@@ -144,7 +149,8 @@ struct Workplace: Sendable {
             model: models.model,
             configuration: configuration(
                 policies: isOne ? 2 : 1, prompt: size,
-                sharesStates: prompts.contains { reads(models.model, $0.reference, nil) }))
+                sharesStates: prompts.contains { reads(models.model, $0.reference, nil) },
+                isPrecise: models.model.hasPreciseWeights))
         if models.isShared {
             baselineContext = context
         } else {
@@ -153,8 +159,15 @@ struct Workplace: Sendable {
                 model: model, adapter: models.adapter,
                 configuration: configuration(
                     policies: 1, prompt: prompts.map(\.baseline.count).max() ?? 0,
-                    sharesStates: prompts.contains { reads(model, $0.baseline, models.adapter) }))
+                    sharesStates: prompts.contains { reads(model, $0.baseline, models.adapter) },
+                    isPrecise: model.hasPreciseWeights))
         }
+        let looksAhead = demands.contains { $0.sequences > 0 }
+        batchWidth =
+            looksAhead
+            ? try await BatchWidth.of(
+                models.baselineModel ?? models.model, threads: models.options.threads, store: ModelFiles.store
+            ).best : DecodingTask.mostWidth
         self.models = models
         self.share = parallel == 1 ? .max : share
     }

@@ -111,7 +111,9 @@ import TransferQRewards
         _ = try ProgramRun.run(["value", "fit", trace, "--tilt", "baseline", "--output", again] + models)
         #expect(try Data(contentsOf: folder.file("again.json")) == Data(contentsOf: folder.file("value.json")))
 
-        let steered = ["generate", "Say hello.", "--k", "4", "--alpha", "0.05", "--max-tokens", "6", "--format", "json"]
+        let steered = [
+            "generate", "Say hello.", "--k", "4", "--alpha", "0.05", "--max-tokens", "6", "--format", "json",
+        ]
         let value = ["--tilt", "baseline", "--value", "head:\(head)"] + models
         let run = try ProgramRun.run(steered + value)
         #expect(run.status == 0, "\(run.complaints)")
@@ -147,7 +149,10 @@ import TransferQRewards
         (["generate", "--batch", "p.jsonl", "--limit", "-1"], 64, "--limit"),
         (["generate", "hi", "--value", "head:nowhere.json"], 1, "nowhere.json cannot be used"),
         (["generate", "hi", "--value", "nowhere.json"], 64, "--value must be head:FILE"),
-        (["generate", "hi", "--method", "args", "--reward", "length:4", "--value", "head:v.json"], 64, "--value is for"),
+        (
+            ["generate", "hi", "--method", "args", "--reward", "length:4", "--value", "head:v.json"], 64,
+            "--value is for"
+        ),
         (["value", "fit", "nowhere.jsonl", "--output", "v.json"], 1, "there is no such file"),
         (["value", "fit", "t.jsonl", "--output", "t.jsonl"], 64, "would overwrite the trace"),
         (["value", "fit", "t.jsonl", "--output", "v.json", "--pooling", "end"], 64, "--pooling must be"),

@@ -50,7 +50,8 @@ import TransferQLlama
             for (index, without) in settings.enumerated() {
                 let task = try await DecodingTask(
                     reference: LlamaPolicy(context: context, prompt: model.prompt(for: [question]), share: 20),
-                    baseline: LlamaPolicy(context: context, prompt: model.prompt(for: [kindness, question]), share: 20),
+                    baseline: LlamaPolicy(
+                        context: context, prompt: model.prompt(for: [kindness, question]), share: 20),
                     reward: reward, maximumLength: 48, seed: 3)
                 let own: [String: ParameterValue] =
                     ["width": 12].merging(without.isEmpty ? [:] : ["without": .text(without)]) { $1 }

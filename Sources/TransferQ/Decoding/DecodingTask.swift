@@ -15,6 +15,10 @@ public struct DecodingTask: Sendable {
     public let seed: UInt64
     /// Unlimited unless set.
     public var budget = Budget()
+    /// Rollouts that make a batch as fast as it gets, or nearly: what looking ahead fills batches up to. It changes what a
+    /// step costs, never what it chooses. At most ``mostWidth``.
+    public var batchWidth = DecodingTask.mostWidth
+    public static let mostWidth = 40
     /// Takes the place of rollouts in `cd` and `transfer-q` (approximate).
     public var valueHead: (any ValueHead)?
 

@@ -16,7 +16,7 @@ extension CandidateSearch {
         let path = expectedPath(view)
         var confidence = 1.0
         var ahead = 1
-        while ahead < path.count, places.count < settings.width, confidence > 0.5 {
+        while ahead < path.count, places.count < width, confidence > 0.5 {
             let end = min(path.count - 1, ahead + stride(places: places.count, ahead: ahead) - 1)
             let proposals = try await guidance.proposals(along: Array(path.prefix(end)), from: state)
             for step in ahead...end {
@@ -31,7 +31,7 @@ extension CandidateSearch {
                 guard !open.isEmpty else { continue }
                 var needed = open.filter { $0 != anchor }
                 if memory.estimate(of: there.response + [path[step]]) == nil { needed.insert(anchor, at: 0) }
-                guard places.count + needed.count <= settings.width else { return places }
+                guard places.count + needed.count <= width else { return places }
                 places += needed.map { place(proposal.tokens[$0], path: Array(path.prefix(step)), rollouts) }
                 confidence *= 1 - memory.lossRate
                 if confidence <= 0.5 { break }
@@ -40,6 +40,9 @@ extension CandidateSearch {
         }
         return places
     }
+
+    /// Rollouts that a batch is filled up to.
+    private var width: Int { settings.width ?? state.task.batchWidth }
 
     /// Of the open candidates those that still matter if the anchor is worth what the last choice was, and the anchor.
     private func firstWanted(_ open: [Int], _ view: StepView) -> [Int] {
@@ -64,7 +67,7 @@ extension CandidateSearch {
     /// How many coming states to have the candidates of in one pass.
     private func stride(places: Int, ahead: Int) -> Int {
         let perStep = max(1, Double(places) / Double(ahead))
-        return min(8, max(2, Int(Double(settings.width - places) / perStep)))
+        return min(8, max(2, Int(Double(width - places) / perStep)))
     }
 }
 

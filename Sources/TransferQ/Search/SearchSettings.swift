@@ -13,8 +13,8 @@ public struct SearchSettings: Sendable {
     }
 
     let off: Set<SpeedUp>
-    /// Rollouts that a batch is filled up to by looking ahead.
-    let width: Int
+    /// Rollouts that a batch is filled up to by looking ahead; nil for the task's.
+    let width: Int?
     /// The reward's range where it states none; a value outside makes the step be redone in full.
     let range: ClosedRange<Double>?
     /// Candidates are left out while their chances to win come to less than 1 − confidence a step, on average over the
@@ -32,8 +32,9 @@ public struct SearchSettings: Sendable {
     init(from parameters: inout ParameterReader) throws {
         off = Set(
             try parameters.list("without", "exact speed-ups to switch off: prune, reuse, look-ahead") as [SpeedUp])
-        width = try parameters.integer(
-            "width", default: 40, in: 1..., "rollouts that a batch is filled up to with those of coming steps")
+        width = try parameters.optionalInteger(
+            "width", in: 1...,
+            "rollouts that a batch is filled up to with those of coming steps; when not given, as was measured")
         range = try parameters.range(
             "reward-range", "the range of a reward that states none; a value outside makes its step be redone in full")
         confidence = try parameters.optionalNumber(

@@ -216,7 +216,8 @@ extension LlamaPolicy {
                 return LlamaContext.Entry(
                     token: token, position: rows[index].position, sequence: sequence, isOutput: true)
             }
-            try await decode(entries, results: .logits(andStates: request.wantsStates), signal: signal) { entry, output in
+            try await decode(entries, results: .logits(andStates: request.wantsStates), signal: signal) {
+                entry, output in
                 let index = live[entry]
                 if let state = output.state { rows[index].pool?.add(state) }
                 if rows[index].isDone {

@@ -187,7 +187,8 @@ public final class LlamaPolicy: Policy, CellKeeper {
         }
         let knownStates = trunkStates.count
         do {
-            try await decode(entries, results: .logits(andStates: wantsStates && keepsStates), signal: signal) { index, output in
+            try await decode(entries, results: .logits(andStates: wantsStates && keepsStates), signal: signal) {
+                index, output in
                 let length = first + index + 1
                 if length >= start { rows[length] = Array(output.logits.logits) }
                 if let state = output.state { trunkStates += state }

@@ -19,6 +19,27 @@ public enum GGUFFile {
         guard magic == Data("GGUF".utf8) else { throw LlamaError.notGGUF(path: path) }
     }
 
+    /// Tells files, as they are now, and this llama.cpp from others, without reading the files.
+    ///
+    /// - Parameter more: what else shall make a difference.
+    /// - Throws: ``LlamaError/unreadable(path:)``.
+    static func identity(_ files: [String], _ more: String = "") throws -> String {
+        var hash = SHA256()
+        for file in files {
+            let path = URL(filePath: file).resolvingSymlinksInPath().path
+            let attributes: [FileAttributeKey: Any]
+            do { attributes = try FileManager.default.attributesOfItem(atPath: path) } catch {
+                throw LlamaError.unreadable(path: file)
+            }
+            let changed = (attributes[.modificationDate] as? Date)?.timeIntervalSince1970 ?? 0
+            let size = (attributes[.size] as? NSNumber)?.intValue ?? 0
+            let inode = (attributes[.systemFileNumber] as? NSNumber)?.intValue ?? 0
+            hash.update(data: Data("\(path)|\(size)|\(changed)|\(inode)|\(LlamaLibrary.version)\n".utf8))
+        }
+        hash.update(data: Data(more.utf8))
+        return hash.finalize().hexadecimal
+    }
+
     /// SHA-256 of a file, in hexadecimal.
     ///
     /// - Throws: ``LlamaError/unreadable(path:)``.

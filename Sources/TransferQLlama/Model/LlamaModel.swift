@@ -67,6 +67,7 @@ public final class LlamaModel {
         width = Int(llama_model_n_embd_out(pointer))
         let ends = [llama_vocab_eot(vocabulary), llama_vocab_eos(vocabulary)]
         endToken = ends.first { $0 >= 0 }
+        hasPreciseWeights = Self.metadata("general.file_type", of: pointer) == "\(LLAMA_FTYPE_ALL_F32.rawValue)"
     }
 
     /// What llama.cpp calls the model, e.g. `llama 256M Q8_0`.
@@ -90,6 +91,8 @@ public final class LlamaModel {
 
     /// Whether the file scores texts itself (rank pooling).
     public nonisolated let isClassifier: Bool
+    /// Whether the weights have 32 bits. With attention in 32 bits, results then hardly depend on the shape of a batch.
+    public nonisolated let hasPreciseWeights: Bool
     /// What ends an answer; nil when the vocabulary has no such token.
     public nonisolated let endToken: Token?
     /// Width of the final hidden states.

@@ -170,7 +170,8 @@ final class StateReader: CellKeeper {
         }
     }
 
-    private func read(_ texts: ArraySlice<[Token]>, after root: Node, signal: AbortSignal) async throws -> [PooledState] {
+    private func read(_ texts: ArraySlice<[Token]>, after root: Node, signal: AbortSignal) async throws -> [PooledState]
+    {
         var ends: [Node] = []
         var fresh: [(node: Node, parent: Node)] = []
         for text in texts {

@@ -1,4 +1,3 @@
-import Crypto
 public import Foundation
 import TransferQ
 import TransferQRewards
@@ -28,7 +27,7 @@ public struct ModelProbe: Sendable {
         try GGUFFile.check(model)
         if let adapter { try GGUFFile.check(adapter) }
         let files = [model] + (adapter.map { [$0] } ?? [])
-        let stamp = stamps.appending(path: try key(files, purpose))
+        let stamp = stamps.appending(path: try GGUFFile.identity(files, purpose.rawValue))
         if FileManager.default.fileExists(atPath: stamp.path) { return }
 
         let outcome = try await ChildProgram(
@@ -45,23 +44,6 @@ public struct ModelProbe: Sendable {
                 path: files[files.count - 1], reason: "llama.cpp ended on it with signal \(outcome.status)")
         }
         throw ProbeFailure(sentence: String(sentence))
-    }
-
-    private func key(_ files: [String], _ purpose: LlamaModel.Purpose) throws -> String {
-        var hash = SHA256()
-        for file in files {
-            let path = URL(filePath: file).resolvingSymlinksInPath().path
-            let attributes: [FileAttributeKey: Any]
-            do { attributes = try FileManager.default.attributesOfItem(atPath: path) } catch {
-                throw LlamaError.unreadable(path: file)
-            }
-            let changed = (attributes[.modificationDate] as? Date)?.timeIntervalSince1970 ?? 0
-            let size = (attributes[.size] as? NSNumber)?.intValue ?? 0
-            let inode = (attributes[.systemFileNumber] as? NSNumber)?.intValue ?? 0
-            hash.update(data: Data("\(path)|\(size)|\(changed)|\(inode)|\(LlamaLibrary.version)\n".utf8))
-        }
-        hash.update(data: Data(purpose.rawValue.utf8))
-        return hash.finalize().hexadecimal
     }
 }
 

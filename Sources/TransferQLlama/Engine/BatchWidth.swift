@@ -1,0 +1,72 @@
+import Foundation
+import TransferQ
+
+/// How wide a batch of rollouts is worth being: measured once for each model file and number of threads, and kept, so that
+/// the same command does the same work again.
+public struct BatchWidth: Codable, Sendable {
+    /// Tokens per second of batches, by their tokens: one of each sequence, behind a common prompt.
+    public let speeds: [Int: Double]
+
+    /// The least width that has nearly the speed of the fastest.
+    public var best: Int {
+        let fastest = speeds.values.max() ?? 0
+        return speeds.filter { $0.value >= Self.enough * fastest }.keys.min() ?? DecodingTask.mostWidth
+    }
+
+    private static let enough = 0.85
+    private static let widths = [1, 2, 4, 6, 8, 12, 16, 24, 32, 40]
+
+    /// The width of a model, from an earlier measurement if there is one.
+    ///
+    /// - Parameter threads: one for each processor when nil.
+    /// - Throws: ``LlamaError``, or `CancellationError`.
+    @InferenceActor
+    public static func of(_ model: LlamaModel, threads: Int?, store: ModelStore) async throws -> BatchWidth {
+        let folder = store.root.appending(path: "speeds", directoryHint: .isDirectory)
+        let count = threads ?? ProcessInfo.processInfo.activeProcessorCount
+        let file = folder.appending(path: "\(try GGUFFile.identity([model.path]))-\(count).json")
+        if let data = FileManager.default.contents(atPath: file.path),
+            let known = try? JSONDecoder().decode(BatchWidth.self, from: data)  // a damaged file is measured anew
+        {
+            return known
+        }
+        let width = try await measure(model, threads: threads)
+        // Without the file it is only measured again next time.
+        try? FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        try? JSONEncoder().encode(width).write(to: file, options: .atomic)
+        return width
+    }
+
+    /// Decodes batches of every width; takes as long as some 400 tokens, or a few seconds.
+    @InferenceActor
+    static func measure(_ model: LlamaModel, threads: Int?) async throws -> BatchWidth {
+        let most = widths.last ?? 1
+        let context = try LlamaContext(
+            model: model, configuration: .init(cells: 512, sequences: most + 1, threads: threads))
+        let size = model.vocabulary.size
+        func token(_ number: Int) -> Token { Token((number * 97 + 11) % size) }
+        let trunk = try context.lease()
+        let length = 64
+        try await context.decode(
+            (0..<length).map { .init(token: token($0), position: $0, sequence: trunk, isOutput: false) },
+            signal: AbortSignal()
+        ) { _, _ in }
+        let clock = ContinuousClock()
+        let start = clock.now
+        var seconds: [Int: [Double]] = [:]
+        for round in 0..<4 where round < 2 || (clock.now - start) < .seconds(3) {
+            for width in widths {
+                try Task.checkCancellation()
+                let entries = try (0..<width).map { index in
+                    LlamaContext.Entry(
+                        token: token(round + index), position: length,
+                        sequence: try context.fork(trunk, length: length), isOutput: true)
+                }
+                let begin = clock.now
+                try await context.decode(entries, signal: AbortSignal()) { _, _ in }
+                if round > 0 { seconds[width, default: []].append((clock.now - begin) / .seconds(1)) }  // caches fill
+            }
+        }
+        return BatchWidth(speeds: Dictionary(uniqueKeysWithValues: seconds.map { ($0, Double($0) / ($1.min() ?? 1)) }))
+    }
+}
