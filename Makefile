@@ -45,6 +45,7 @@ bench: bench-prompts model
 	$(PROGRAM) bench engine --k 40
 	$(PROGRAM) bench loop --model $(MODEL)@bf16 $(ON_PROMPTS) --python "$$(scripts/bench-python --print)"
 	$(PROGRAM) bench speedups $(ON_PROMPTS)
+	$(PROGRAM) bench batch $(STEERED) --prompts "$(PROMPTS)" --limit 8
 	$(PROGRAM) bench cost $(STEERED)
 	$(PROGRAM) bench memory $(ON_PROMPTS)
 

@@ -42,10 +42,11 @@ struct Batch {
     /// - Parameters:
     ///   - places: of the conversations to answer.
     ///   - wantsTrace: whether answers come with the lines of their trace.
+    ///   - keepsLate: whether answers that wait for an earlier one are delivered when something goes wrong.
     ///   - deliver: gets the answers in the order of `places`, each as soon as those before it are there.
     /// - Throws: what went wrong first; `CancellationError`.
     func run(
-        _ places: [Int], wantsTrace: Bool = false, deliver: (BatchAnswer) throws -> Void
+        _ places: [Int], wantsTrace: Bool = false, keepsLate: Bool = false, deliver: (BatchAnswer) throws -> Void
     ) async throws {
         guard !places.isEmpty else { return }
         var rewards = try await Rewards(answer, models: models)
@@ -54,15 +55,15 @@ struct Batch {
         if let value = rewards.value { try await loaded.check(value, methods: [method]) }
         let prompts = try await places.asyncMap { place in
             do { return try await loaded.prompts(for: conversations[place]) } catch {
-                throw UsageError("prompt \(place + 1) of the file: \(error)")
+                throw PromptFailure(place: place, reason: error)
             }
         }
         let workplace = try await Workplace(
             models: loaded, prompts: prompts, maximumLength: answer.maxTokens, methods: [method],
             rewardSource: try await rewards.target?.stateSource(for: conversations[places[0]]),
-            hasReward: rewards.hasValues, parallel: min(parallel, places.count))
+            rewards: rewards, parallel: min(parallel, places.count))
         let (all, known) = (rewards, self)
-        try await inOrder(places.indices, parallel: parallel) { index in
+        try await inOrder(places.indices, parallel: parallel, keepsLate: keepsLate) { index in
             try await known.answer(
                 places[index], prompts[index], workplace, all, warns: index == 0, wantsTrace: wantsTrace)
         } deliver: {
@@ -76,16 +77,18 @@ struct Batch {
         let session = try await Session(workplace, conversations[place], prompts, answer: answer, rewards: rewards)
         let trace = TraceLines()
         let vocabulary = session.model.vocabulary
-        let summary = try await session.run(method, warns: warns) { step in
-            guard wantsTrace else { return }
-            trace.append(
-                try JSON.line(
-                    TraceLine(step, vocabulary: vocabulary, prompt: place, conversation: session.conversation)))
-        }
-        switch summary.finishReason {
-        case .cancelled: throw CancellationError()
-        case .failed: throw ExitCode.failure
-        default: break
+        let summary: GenerationSummary
+        do {
+            summary = try await session.run(method, warns: warns, isWhole: true) { step in
+                guard wantsTrace else { return }
+                trace.append(
+                    try JSON.line(
+                        TraceLine(step, vocabulary: vocabulary, prompt: place, conversation: session.conversation)))
+            }
+        } catch let error as CancellationError {
+            throw error
+        } catch {
+            throw PromptFailure(place: place, reason: error)
         }
         return BatchAnswer(
             place: place, figures: AnswerFigures(summary, method: method, session: session), trace: trace.lines)
@@ -99,9 +102,20 @@ struct BatchAnswer: Sendable {
     let trace: [String]
 }
 
+/// What went wrong with one prompt of many.
+struct PromptFailure: Error, CustomStringConvertible {
+    let place: Int
+    let reason: any Error
+
+    var description: String { "prompt \(place + 1) of the file: \(reason)" }
+}
+
 /// Runs work on items, `parallel` of them at a time, and delivers what they come to in the order of the items.
+///
+/// - Parameter keepsLate: whether, when something goes wrong, what waits for an earlier item is delivered all the same.
 func inOrder<Item: Sendable, Value: Sendable>(
-    _ items: some Collection<Item>, parallel: Int, work: @escaping @Sendable (Item) async throws -> Value,
+    _ items: some Collection<Item>, parallel: Int, keepsLate: Bool,
+    work: @escaping @Sendable (Item) async throws -> Value,
     deliver: (Value) throws -> Void
 ) async throws {
     try await withThrowingTaskGroup(of: (Int, Value).self) { group in
@@ -113,13 +127,18 @@ func inOrder<Item: Sendable, Value: Sendable>(
             group.addTask { (index, try await work(item)) }
         }
         for _ in 0..<parallel { start() }
-        while let (index, value) = try await group.next() {
-            done[index] = value
-            while let value = done.removeValue(forKey: next) {
-                try deliver(value)
-                next += 1
+        do {
+            while let (index, value) = try await group.next() {
+                done[index] = value
+                while let value = done.removeValue(forKey: next) {
+                    try deliver(value)
+                    next += 1
+                }
+                start()
             }
-            start()
+        } catch {
+            for (_, value) in keepsLate ? done.sorted(by: { $0.key < $1.key }) : [] { try deliver(value) }
+            throw error
         }
     }
 }
@@ -169,7 +188,9 @@ struct BatchRun {
         // Hashes whole models, and is needed only where answers are kept.
         let settings = options.output == nil ? "" : try await Fingerprint.of(RunSettings(models, answer, [method]))
         let keys = try conversations.map(Fingerprint.of)
-        let found = try LineFile<Record>(path: options.output, what: "answers") { $0.settings == settings }
+        let found = try LineFile<Record>(
+            path: options.output, what: "answers", beginning: "{\"approximations\":"
+        ) { $0.settings == settings }
         for record in found.records {
             guard keys.indices.contains(record.prompt), keys[record.prompt] == record.conversation else {
                 throw found.otherPrompts
@@ -188,8 +209,10 @@ struct BatchRun {
         let (isQuiet, isJSON) = (options.output != nil, format == .json)
         let totals = try await Interruption.cancellable {
             var (lines, totals) = (found, Totals())
-            try await batch.run(places, wantsTrace: traceFile != nil) { answer in
+            try await batch.run(places, wantsTrace: traceFile != nil, keepsLate: isQuiet) { answer in
                 for line in answer.trace { traceFile?.append(line) }
+                // An answer that is kept is not traced again.
+                if traceFile?.hasFailed ?? false { throw ExitCode.failure }
                 let key = keys[answer.place]
                 let line = Line(answer: answer, conversation: key, settings: settings)
                 try lines.append(Record(prompt: answer.place, conversation: key, settings: settings), line: line)
@@ -200,7 +223,6 @@ struct BatchRun {
             return totals
         }
         Console.draw(totals.line(seconds: (clock.now - start) / .seconds(1)))
-        if traceFile?.hasFailed ?? false { throw ExitCode.failure }
     }
 
     private static func text(_ answer: BatchAnswer) -> String { "── \(answer.place + 1)\n\(answer.figures.response)\n" }

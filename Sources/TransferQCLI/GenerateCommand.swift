@@ -85,8 +85,8 @@ struct GenerateCommand: AsyncParsableCommand {
         guard prompt.prompt == nil, prompt.file == nil, prompt.messages == nil, !prompt.raw, !showCandidates else {
             throw UsageError("--batch goes without another prompt, --raw and --show-candidates")
         }
-        guard trace == nil || (trace != file && trace != many.output) else {
-            throw UsageError("the trace would overwrite the prompts or the answers; choose another file")
+        guard trace == nil || (trace != file && trace != many.output), many.output != file else {
+            throw UsageError("prompts, answers and trace need a file each; choose others for --output and --trace")
         }
         try await BatchRun(options: many, file: file, trace: trace, format: format)
             .run(method, models: models, answer: answer, system: prompt.system)

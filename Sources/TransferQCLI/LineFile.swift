@@ -13,15 +13,16 @@ struct LineFile<Record: Decodable & Sendable>: Sendable {
     ///
     /// - Parameters:
     ///   - what: what the records are, for messages.
+    ///   - beginning: what every line begins with: something else is never cut.
     ///   - isOwn: whether a record comes from a run with these settings.
     /// - Throws: `UsageError` for a file of something else.
-    init(path: String?, what: String, isOwn: (Record) -> Bool) throws {
+    init(path: String?, what: String, beginning: String, isOwn: (Record) -> Bool) throws {
         self.path = path
         guard let path, let data = FileManager.default.contents(atPath: path) else { return }
         var whole = 0
         for line in data.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).dropLast() {
-            guard let record = try? JSONDecoder().decode(Record.self, from: line) else {  // refused right below
-                throw UsageError("\(path) holds something else than \(what); choose another file for --output")
+            guard let record = try? JSONDecoder().decode(Record.self, from: line) else {  // refused right here
+                throw Self.stranger(path, what)
             }
             guard isOwn(record) else {
                 throw UsageError(
@@ -30,10 +31,18 @@ struct LineFile<Record: Decodable & Sendable>: Sendable {
             records.append(record)
             whole += line.count + 1
         }
-        guard whole < data.count else { return }
+        let tail = data.dropFirst(whole)
+        guard !tail.isEmpty else { return }
+        guard tail.prefix(beginning.utf8.count).elementsEqual(beginning.utf8.prefix(tail.count)) else {
+            throw Self.stranger(path, what)
+        }
         do { try data.prefix(whole).write(to: URL(filePath: path)) } catch {
             throw RewardError.cannotWrite(path: path, reason: error.localizedDescription)
         }
+    }
+
+    private static func stranger(_ path: String, _ what: String) -> UsageError {
+        UsageError("\(path) holds something else than \(what); choose another file for --output")
     }
 
     var otherPrompts: UsageError {
@@ -62,8 +71,11 @@ struct LineFile<Record: Decodable & Sendable>: Sendable {
 struct RunSettings: Encodable {
     let models: [String?]
     let rewards: [[String]]
+    let value: String?
     let maxTokens: Int
     let seed: UInt64
+    /// Seconds and tokens.
+    let budgets: [Double?]
     let methods: [String: [String: ParameterValue?]]
     /// SHA-256 of the files that are named.
     let files: [String]
@@ -71,10 +83,14 @@ struct RunSettings: Encodable {
     init(_ models: ModelOptions, _ answer: AnswerOptions, _ configured: [ConfiguredMethod]) async throws {
         self.models = [models.model, models.baseline, models.baselineSystem, models.baselineLora]
         rewards = [answer.reward, answer.baselineReward]
+        value = answer.value
         maxTokens = answer.maxTokens
+        budgets = [answer.timeBudget, answer.tokenBudget.map(Double.init)]
         var named = [try await ModelFiles.path(models.model), models.baselineLora ?? ""]
         if let baseline = models.baseline { named.append(try await ModelFiles.path(baseline)) }
-        named += (answer.reward + answer.baselineReward).flatMap { $0.split(separator: ":").map(String.init) }
+        named += (answer.reward + answer.baselineReward + (answer.value.map { [$0] } ?? [])).flatMap {
+            $0.split(separator: ":").map(String.init)
+        }
         files = try named.filter { name in
             var isFolder: ObjCBool = false
             return FileManager.default.fileExists(atPath: name, isDirectory: &isFolder) && !isFolder.boolValue

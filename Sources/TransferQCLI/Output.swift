@@ -258,9 +258,16 @@ final class TraceFile: Sendable {
         guard isThere || FileManager.default.createFile(atPath: path, contents: nil),
             let file = FileHandle(forWritingAtPath: path)
         else { throw UsageError("the trace \(path) cannot be written; check that its folder is there and open to you") }
-        if keeps { _ = try? file.seekToEnd() }  // a device has no end
         self.path = path
         self.file = file
+        guard keeps, !path.hasPrefix("/dev/") else { return }
+        // A line that was cut goes, or the next would hang on it.
+        let text = FileManager.default.contents(atPath: path) ?? Data()
+        let whole = text.lastIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? 0
+        do {
+            try file.truncate(atOffset: UInt64(whole))
+            try file.seekToEnd()
+        } catch { throw UsageError("the trace \(path) cannot be written; free some space or choose another file") }
     }
 
     /// Whether a line was lost.

@@ -61,6 +61,7 @@ enum Failure {
     static func code(of error: any Error) -> Int32 {
         switch error {
         case is CancellationError: 130
+        case let failure as PromptFailure: code(of: failure.reason)
         case is UsageError, is TabularError: 64
         case let error as TransferQError:
             switch error {
@@ -87,7 +88,7 @@ enum Failure {
         switch error {
         case is CancellationError: Console.say("interrupted")
         case is UsageError, is TransferQError, is TabularError, is LlamaError, is StoreError, is ProbeFailure,
-            is RewardError:
+            is RewardError, is PromptFailure:
             Console.say("error: \(error)")
         case let error as NSError where error.domain == NSCocoaErrorDomain || error.domain == NSPOSIXErrorDomain:
             Console.say("error: \(error.localizedDescription)")

@@ -33,7 +33,7 @@ struct Session: Sendable {
         let prompts = try await loaded.prompts(for: conversation, raw: raw)
         let workplace = try await Workplace(
             models: loaded, prompts: [prompts], maximumLength: answer.maxTokens, methods: methods,
-            rewardSource: try await rewards.target?.stateSource(for: conversation), hasReward: rewards.hasValues)
+            rewardSource: try await rewards.target?.stateSource(for: conversation), rewards: rewards)
         return try await Session(workplace, conversation, prompts, answer: answer, rewards: rewards)
     }
 
@@ -74,9 +74,12 @@ struct Session: Sendable {
     ///
     /// A failure behind the first step is said on standard error and leaves what there is, with the reason `failed`.
     ///
-    /// - Parameter onStep: called with every step and the vocabulary that its tokens belong to.
+    /// - Parameters:
+    ///   - isWhole: whether only a whole answer will do: then what cut it is thrown.
+    ///   - onStep: called with every step and the vocabulary that its tokens belong to.
     func run(
-        _ method: ConfiguredMethod, warns: Bool = true, onStep: @Sendable (DecodingStep) throws -> Void
+        _ method: ConfiguredMethod, warns: Bool = true, isWhole: Bool = false,
+        onStep: @Sendable (DecodingStep) throws -> Void
     ) async throws -> GenerationSummary {
         var hasStep = false
         let task = try task()
@@ -97,6 +100,8 @@ struct Session: Sendable {
                     return summary
                 }
             }
+        } catch  where isWhole {
+            throw error
         } catch is CancellationError {
             return try await iterator.summary(.cancelled)
         } catch  where hasStep {

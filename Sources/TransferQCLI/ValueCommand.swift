@@ -53,10 +53,10 @@ struct ValueCommand: AsyncParsableCommand {
                             format: "λ %g: explains %.1f %% of what tells candidates apart", regularization,
                             100 * explained))
                 }
-                let tilted = tilt == .reference ? loaded.model : loaded.baselineModel ?? loaded.model
+                let source = try loaded.valueSource(tilt)
                 let head = LinearValueHead(
-                    backbone: try ModelFiles.store.backbone(of: tilted),
-                    system: tilt == .baseline ? models.baselineSystem : nil, pooling: pooling, fit: fit)
+                    backbone: source.backbone, system: source.system, adapter: source.adapter, pooling: pooling,
+                    fit: fit)
                 return (head, seconds)
             }
             try head.write(to: output)

@@ -50,26 +50,49 @@ struct LoadedModels: Sendable {
         return PromptTokens(reference: reference, baseline: try await encode(turns, baselineModel ?? model))
     }
 
-    /// Refuses a value head of another policy than the one that `methods` tilt, and says where its states differ a little.
+    /// Whose hidden states a value head reads when a policy is tilted.
+    func valueSource(
+        _ tilt: Guidance.Tilt
+    ) throws -> (backbone: LinearHead.Backbone, system: String?, adapter: String?) {
+        guard tilt == .baseline else { return (try ModelFiles.store.backbone(of: model), nil, nil) }
+        return (
+            try ModelFiles.store.backbone(of: baselineModel ?? model), options.baselineSystem,
+            try options.baselineLora.map(GGUFFile.sha256)
+        )
+    }
+
+    /// Refuses a value head of another policy than those that `methods` tilt, and says where its states differ a little.
     func check(_ head: LinearValueHead, methods: [ConfiguredMethod]) async throws {
-        let tilts = methods.compactMap { $0.parameters.first { $0.name == "tilt" }?.value }
-        let isBaseline = tilts.contains(.text(Guidance.Tilt.baseline.rawValue))
-        let tilted = isBaseline ? baselineModel ?? model : model
-        let backbone = try ModelFiles.store.backbone(of: tilted)
-        guard head.backbone.sha256 == backbone.sha256, head.backbone.width == backbone.width else {
-            throw LlamaError.wrongBackbone(
-                head: head.name, model: tilted.path, reason: "it was fitted on states of \(head.backbone.model)")
+        let tilts: [Guidance.Tilt] = methods.compactMap { method in
+            switch method.name {
+            case ControlledDecoding.name: .reference
+            case TransferQDirect.name:
+                method.parameters.contains { $0.name == "tilt" && $0.value == .text(Guidance.Tilt.baseline.rawValue) }
+                    ? .baseline : .reference
+            default: nil
+            }
         }
-        if head.backbone.type != backbone.type {
-            Console.say(
-                "\(head.name) was fitted in the format \(head.backbone.type ?? "of the file") and runs in "
-                    + "\(backbone.type ?? "that of the file"): its values are a little off")
-        }
-        let system = isBaseline ? options.baselineSystem : nil
-        if head.system != system {
-            Console.say(
-                "\(head.name) was fitted \(head.system.map { "under the system prompt \"\($0)\"" } ?? "without a system prompt")"
-                    + ", and the tilted policy has \(system == nil ? "none" : "another"): its values may be far off")
+        for tilt in Guidance.Tilt.allCases where tilts.contains(tilt) {
+            let (backbone, system, adapter) = try valueSource(tilt)
+            guard head.backbone.sha256 == backbone.sha256, head.backbone.width == backbone.width,
+                head.adapter == adapter
+            else {
+                throw LlamaError.wrongBackbone(
+                    head: head.name, model: tilt == .baseline ? (baselineModel ?? model).path : path,
+                    reason: "it was fitted on states of \(head.backbone.model)"
+                        + (head.adapter == adapter ? "" : ", and adapters differ"))
+            }
+            if head.backbone.type != backbone.type {
+                Console.say(
+                    "\(head.name) was fitted in the format \(head.backbone.type ?? "of the file") and runs in "
+                        + "\(backbone.type ?? "that of the file"): its values are a little off")
+            }
+            if head.system != system {
+                let fitted = head.system.map { "under the system prompt \"\($0)\"" } ?? "without a system prompt"
+                Console.say(
+                    "\(head.name) was fitted \(fitted), and the tilted policy has \(system == nil ? "none" : "another"): "
+                        + "its values may be far off")
+            }
         }
     }
 
@@ -109,14 +132,19 @@ struct Workplace: Sendable {
     ///   - parallel: answers worked on at the same time.
     init(
         models: LoadedModels, prompts: [PromptTokens], maximumLength: Int, methods: [ConfiguredMethod],
-        rewardSource: StateSource?, hasReward: Bool, parallel: Int = 1
+        rewardSource: StateSource?, rewards: Rewards, parallel: Int = 1
     ) async throws {
         let lengths = try prompts.map { try models.maximumLength(maximumLength, after: $0) }
         let longest = lengths.max() ?? 0
         for method in methods {
-            try method.method.validate(vocabularySize: models.model.vocabulary.size, hasReward: hasReward)
+            try method.method.validate(vocabularySize: models.model.vocabulary.size, hasReward: rewards.hasValues)
         }
-        let demands = methods.map { $0.method.demand(maximumLength: longest) }
+        let demands = methods.map { method in
+            var demand = method.method.demand(maximumLength: longest)
+            // A value head decodes the candidates alone.
+            if rewards.value != nil { demand.tokensPerSequence = min(demand.tokensPerSequence, 1) }
+            return demand
+        }
         // What does not fit goes in waves, within reason.
         if let most = demands.map(\.sequences).max(), most > Self.mostRollouts {
             throw TransferQError.invalidParameter(
@@ -162,9 +190,9 @@ struct Workplace: Sendable {
                     sharesStates: prompts.contains { reads(model, $0.baseline, models.adapter) },
                     isPrecise: model.hasPreciseWeights))
         }
-        let looksAhead = demands.contains { $0.sequences > 0 }
+        let isFilledUp = rewards.value == nil && demands.contains { $0.isFilledUp }
         batchWidth =
-            looksAhead
+            isFilledUp
             ? try await BatchWidth.of(
                 models.baselineModel ?? models.model, threads: models.options.threads, store: ModelFiles.store
             ).best : DecodingTask.mostWidth

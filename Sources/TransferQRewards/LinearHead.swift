@@ -124,25 +124,12 @@ public struct LinearHead: Codable, Sendable, Equatable {
 
     /// - Throws: ``RewardError/badHead(path:reason:)``.
     public static func read(_ path: String) throws -> LinearHead {
-        guard let data = FileManager.default.contents(atPath: path) else {
-            throw RewardError.badHead(path: path, reason: "there is no such file, or it cannot be read")
-        }
-        let head: LinearHead
-        do { head = try JSONDecoder().decode(LinearHead.self, from: data) } catch {
-            throw RewardError.badHead(path: path, reason: "it is no head file; make one with transferq reward fit")
-        }
-        guard head.format == "transferq-head-1" else {
-            throw RewardError.badHead(path: path, reason: "its format \(head.format) is not known to this version")
-        }
-        let expected = head.backbone.width.multipliedReportingOverflow(by: head.pooling == .both ? 2 : 1)
-        guard head.backbone.width > 0, !expected.overflow, head.weights.count == expected.partialValue else {
-            throw RewardError.badHead(
-                path: path, reason: "it has \(head.weights.count) weights for a model of width \(head.backbone.width)")
-        }
+        let head: LinearHead = try HeadFile.read(path, kind: "head file", command: "reward fit")
+        try HeadFile.check(path, head.format, "transferq-head-1", head.backbone, head.pooling, head.weights)
         let numbers = [head.bias, head.squash ?? 1, head.calibration?.mean ?? 0, head.calibration?.spread ?? 1]
-        guard head.weights.allSatisfy(\.isFinite), numbers.allSatisfy(\.isFinite), numbers[1] > 0, numbers[3] > 0 else {
+        guard numbers.allSatisfy(\.isFinite), numbers[1] > 0, numbers[3] > 0 else {
             throw RewardError.badHead(
-                path: path, reason: "a weight is not finite, or its squash or spread is not above 0")
+                path: path, reason: "a number is not finite, or its squash or spread is not above 0")
         }
         guard head.squash == nil || head.calibration != nil else {
             throw RewardError.badHead(path: path, reason: "it is squashed, but has no calibration")
@@ -153,7 +140,7 @@ public struct LinearHead: Codable, Sendable, Equatable {
     /// Writes the file, complete or not at all.
     ///
     /// - Throws: ``RewardError/cannotWrite(path:reason:)``.
-    public func write(to path: String) throws { try JSONFile.write(self, to: path) }
+    public func write(to path: String) throws { try HeadFile.write(self, to: path) }
 }
 
 extension LinearHead.Pooling {

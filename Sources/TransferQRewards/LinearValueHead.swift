@@ -29,6 +29,8 @@ public struct LinearValueHead: ValueHead, Codable, Equatable {
     public var backbone: LinearHead.Backbone
     /// The system prompt of the policy whose states were read; nil without one.
     public var system: String?
+    /// SHA-256 of the adapter on the backbone; nil without one.
+    public var adapter: String?
     /// `last`, `mean` or `both`.
     public var pooling: LinearHead.Pooling
     public var weights: [Float]
@@ -41,14 +43,16 @@ public struct LinearValueHead: ValueHead, Codable, Equatable {
     public var name = ""
 
     private enum CodingKeys: CodingKey {
-        case format, backbone, system, pooling, weights, bias, low, high, differenceSpread, training
+        case format, backbone, system, adapter, pooling, weights, bias, low, high, differenceSpread, training
     }
 
     public init(
-        backbone: LinearHead.Backbone, system: String?, pooling: LinearHead.Pooling, fit: ValueFit
+        backbone: LinearHead.Backbone, system: String?, adapter: String? = nil, pooling: LinearHead.Pooling,
+        fit: ValueFit
     ) {
         self.backbone = backbone
         self.system = system
+        self.adapter = adapter
         self.pooling = pooling
         weights = fit.weights
         bias = fit.bias
@@ -68,24 +72,10 @@ public struct LinearValueHead: ValueHead, Codable, Equatable {
 
     /// - Throws: ``RewardError/badHead(path:reason:)``.
     public static func read(_ path: String) throws -> LinearValueHead {
-        guard let data = FileManager.default.contents(atPath: path) else {
-            throw RewardError.badHead(path: path, reason: "there is no such file, or it cannot be read")
-        }
-        var head: LinearValueHead
-        do { head = try JSONDecoder().decode(LinearValueHead.self, from: data) } catch {
-            throw RewardError.badHead(path: path, reason: "it is no value head; make one with transferq value fit")
-        }
-        guard head.format == "transferq-value-1" else {
-            throw RewardError.badHead(path: path, reason: "its format \(head.format) is not known to this version")
-        }
-        let expected = head.backbone.width.multipliedReportingOverflow(by: head.pooling == .both ? 2 : 1)
-        guard head.backbone.width > 0, !expected.overflow, head.weights.count == expected.partialValue else {
-            throw RewardError.badHead(
-                path: path, reason: "it has \(head.weights.count) weights for a model of width \(head.backbone.width)")
-        }
+        var head: LinearValueHead = try HeadFile.read(path, kind: "value head", command: "value fit")
+        try HeadFile.check(path, head.format, "transferq-value-1", head.backbone, head.pooling, head.weights)
         let numbers = [head.bias, head.low, head.high, head.differenceSpread]
-        guard head.weights.allSatisfy(\.isFinite), numbers.allSatisfy(\.isFinite), head.low <= head.high,
-            head.differenceSpread > 0, head.pooling != .end
+        guard numbers.allSatisfy(\.isFinite), head.low <= head.high, head.differenceSpread > 0, head.pooling != .end
         else {
             throw RewardError.badHead(
                 path: path, reason: "a number is not finite or out of its range; fit it again with transferq value fit")
@@ -97,16 +87,5 @@ public struct LinearValueHead: ValueHead, Codable, Equatable {
     /// Writes the file, complete or not at all.
     ///
     /// - Throws: ``RewardError/cannotWrite(path:reason:)``.
-    public func write(to path: String) throws { try JSONFile.write(self, to: path) }
-}
-
-/// Heads as files.
-enum JSONFile {
-    static func write(_ value: some Encodable, to path: String) throws {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        do { try (encoder.encode(value) + Data("\n".utf8)).write(to: URL(filePath: path), options: .atomic) } catch {
-            throw RewardError.cannotWrite(path: path, reason: error.localizedDescription)
-        }
-    }
+    public func write(to path: String) throws { try HeadFile.write(self, to: path) }
 }

@@ -54,6 +54,8 @@ import TransferQLlama
         (["bench", "--threads", "9223372036854775807"], 64, "--threads must be between 1 and 1024"),
         (["bench", "loop", "--reward", "length:5"], 64, "rewards of the form z:head:FILE only, not length:5"),
         (["bench", "loop", "--loop-tokens=-1"], 64, "--loop-tokens must be at least 0, not -1"),
+        (["bench", "batch", "--parallel", "1"], 64, "--parallel must be between 2 and 32, not 1"),
+        (["bench", "batch", "--rounds", "0"], 64, "--rounds must be between 1 and 100, not 0"),
         (["bench", "speedups", "--limit", "0"], 64, "--limit must be at least 1, not 0"),
         (["bench", "speedups", "--max-tokens", "0"], 64, "--max-tokens must be at least 1, not 0"),
         (["bench", "speedups", "--alpha", "-1"], 64, "alpha must be a finite number above 0, not -1"),

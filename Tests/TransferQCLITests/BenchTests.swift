@@ -92,6 +92,27 @@ struct LeastSquaresTests {
         #expect(report.sides[2].figures.allSatisfy { $0.reusedShare == 0 })
     }
 
+    @Test func batchesAreMeasuredAgainstOneByOne() throws {
+        struct Report: Decodable {
+            struct Row: Decodable {
+                let method: String
+                let alone: Double
+                let together: Double
+                let ratio: Double
+                let equalAnswers: Int
+            }
+
+            let prompts: Int
+            let rows: [Row]
+        }
+        let report = try report(["batch", "--parallel", "2", "--rounds", "1"] + Self.prompts, as: Report.self)
+        #expect(report.prompts == 2 && report.rows.map(\.method) == ["greedy", "transfer-q", "confidence 0.99"])
+        for row in report.rows {
+            #expect(row.alone > 0 && abs(row.ratio - row.together / row.alone) < 1e-9)
+            #expect((0...2).contains(row.equalAnswers))
+        }
+    }
+
     @Test func costsComeWithTheirSlopes() throws {
         struct Report: Decodable {
             struct Series: Decodable {

@@ -5,7 +5,7 @@ import TransferQ
 import TransferQLlama
 
 /// Searches on the real model, in 32 bits so that the shape of a batch tells next to nothing, against the plain algorithm:
-/// 30 prompts, 48 tokens each.
+/// 30 prompts, 48 tokens each; every eighth with each speed-up alone as well.
 @Suite(.serialized) struct SearchOnModelTests {
     static let methods: [(String, [String: ParameterValue])] = [
         ("args", ["k": 3]), ("cd", ["k": 3, "horizon": 2]), ("transfer-q", ["k": 3, "horizon": 2, "tilt": "baseline"]),
@@ -13,8 +13,6 @@ import TransferQLlama
     ]
     /// What is switched off: everything, nothing, and all but one.
     static let settings = ["all", "", "reuse,look-ahead", "prune,look-ahead", "prune,reuse"]
-    /// Prompts that every speed-up answers alone, too.
-    static let alone = 4
 
     private struct Answer: Sendable {
         let task: DecodingTask
@@ -36,30 +34,33 @@ import TransferQLlama
         throw CancellationError()
     }
 
-    /// Answers with every setting, side by side: they share the context's batches.
+    /// Answers to prompts with every setting, side by side: they share the context's batches. By prompt and setting.
     private static func answers(
-        to prompt: String, _ name: String, _ parameters: [String: ParameterValue], settings: [String]
-    ) async throws -> [Answer] {
+        to prompts: [(text: String, settings: [String])], _ name: String, _ parameters: [String: ParameterValue]
+    ) async throws -> [[Answer]] {
         let model = try await RealModel.precise()
         let reward = try await RewardCatalogue.rules.parse(["length:24", "keywords:tea,calm,first,-hate:0.5"])
-        let question = Message(role: "user", content: prompt)
         let kindness = Message(role: "system", content: "You are kind.")
         let context = try await LlamaContext(
-            model: model, configuration: .init(cells: 3072, sequences: 128, isPrecise: true))
-        return try await withThrowingTaskGroup(of: (Int, Answer).self) { group in
-            for (index, without) in settings.enumerated() {
-                let task = try await DecodingTask(
-                    reference: LlamaPolicy(context: context, prompt: model.prompt(for: [question]), share: 20),
-                    baseline: LlamaPolicy(
-                        context: context, prompt: model.prompt(for: [kindness, question]), share: 20),
-                    reward: reward, maximumLength: 48, seed: 3)
-                let own: [String: ParameterValue] =
-                    ["width": 12].merging(without.isEmpty ? [:] : ["without": .text(without)]) { $1 }
-                let method = try DecodingMethods.make(name, parameters.merging(own) { $1 }).method
-                group.addTask { (index, try await answer(task, method)) }
+            model: model, configuration: .init(cells: 6144, sequences: 255, isPrecise: true))
+        return try await withThrowingTaskGroup(of: (Int, Int, Answer).self) { group in
+            for (index, prompt) in prompts.enumerated() {
+                let question = Message(role: "user", content: prompt.text)
+                for (setting, without) in prompt.settings.enumerated() {
+                    let task = try await DecodingTask(
+                        reference: LlamaPolicy(context: context, prompt: model.prompt(for: [question]), share: 12),
+                        baseline: LlamaPolicy(
+                            context: context, prompt: model.prompt(for: [kindness, question]), share: 12),
+                        reward: reward, maximumLength: 48, seed: 3)
+                    let own: [String: ParameterValue] =
+                        ["width": 12].merging(without.isEmpty ? [:] : ["without": .text(without)]) { $1 }
+                    let method = try DecodingMethods.make(name, parameters.merging(own) { $1 }).method
+                    group.addTask { (index, setting, try await answer(task, method)) }
+                }
             }
-            return try await group.reduce(into: [Int: Answer]()) { $0[$1.0] = $1.1 }.sorted { $0.key < $1.key }
-                .map(\.value)
+            var all = prompts.map { [Answer?](repeating: nil, count: $0.settings.count) }
+            for try await (index, setting, answer) in group { all[index][setting] = answer }
+            return all.map { $0.compactMap { $0 } }
         }
     }
 
@@ -80,9 +81,15 @@ import TransferQLlama
         let (name, own) = Self.methods[index]
         let parameters = own.merging(["alpha": 0.1, "choice": .text(choice)]) { $1 }
         var (plainWork, fastWork, compared, ties) = (0, 0, 0, 0)
-        for (place, prompt) in RealModel.prompts.prefix(30).enumerated() {
-            let settings = place < Self.alone ? Self.settings : Array(Self.settings.prefix(2))
-            let answers = try await Self.answers(to: prompt, name, parameters, settings: settings)
+        let prompts = RealModel.prompts.prefix(30).enumerated().map { place, text in
+            (text: text, settings: place % 8 == 0 ? Self.settings : Array(Self.settings.prefix(2)))
+        }
+        var all: [[Answer]] = []
+        for start in stride(from: 0, to: prompts.count, by: 4) {
+            all += try await Self.answers(
+                to: Array(prompts[start..<min(start + 4, prompts.count)]), name, parameters)
+        }
+        for ((prompt, settings), answers) in zip(prompts, all) {
             let plain = answers[0]
             for (fast, without) in zip(answers, settings).dropFirst() {
                 let step = zip(fast.tokens, plain.tokens).prefix { $0 == $1 }.count

@@ -24,6 +24,28 @@ import TransferQLlama
         }
     }
 
+    @Test func batchWidthsAreMeasuredOnceAndKept() async throws {
+        let folder = try TemporaryFolder()
+        _ = try ModelWriter.tinyModel(to: folder.file("tiny.gguf"), template: .chatML)
+        let model = try await LlamaModel(path: folder.file("tiny.gguf").path)
+        let store = ModelStore(root: folder.url)
+        let first = try await BatchWidth.of(model, threads: 1, store: store)
+        #expect(first.speeds.count >= 5 && first.speeds.values.allSatisfy { $0 > 0 && $0.isFinite })
+        #expect(first.speeds.keys.contains(first.best))
+        // Everything up to the best is slower.
+        let enough = first.speeds[first.best] ?? 0
+        #expect(first.speeds.allSatisfy { $0.key >= first.best || $0.value < enough })
+        #expect(try await BatchWidth.of(model, threads: 1, store: store).speeds == first.speeds)
+        let speeds = folder.url.appending(path: "speeds")
+        let names = try FileManager.default.contentsOfDirectory(atPath: speeds.path)
+        #expect(names.count == 1)
+        // Other threads, another measurement; a damaged one is made anew.
+        _ = try await BatchWidth.of(model, threads: 2, store: store)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: speeds.path).count == 2)
+        try Data("{".utf8).write(to: speeds.appending(path: names[0]))
+        #expect(try await BatchWidth.of(model, threads: 1, store: store).speeds.count == first.speeds.count)
+    }
+
     @Test func namesResolveToFiles() throws {
         let folder = try TemporaryFolder()
         let store = ModelStore(root: folder.url)

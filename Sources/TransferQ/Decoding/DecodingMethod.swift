@@ -39,6 +39,8 @@ public struct RolloutDemand: Hashable, Sendable {
     public var sequences: Int
     /// Tokens kept for each sequence beyond the response.
     public var tokensPerSequence: Int
+    /// Whether looking ahead fills batches up to the task's width.
+    public var isFilledUp = false
 
     public static let none = RolloutDemand(sequences: 0, tokensPerSequence: 0)
 

@@ -75,6 +75,7 @@ public struct Guidance: Sendable {
     func demand(_ lookAhead: LookAhead, maximumLength: Int) -> RolloutDemand {
         var demand = lookAhead.demand(candidates: k, length: blockLength, maximumLength: maximumLength)
         if blockLength == 1, lookAhead.sampling.isGreedy, search.isOn(.lookAhead) {
+            demand.isFilledUp = search.width == nil
             demand.sequences = max(demand.sequences, search.width ?? DecodingTask.mostWidth)
         }
         return demand

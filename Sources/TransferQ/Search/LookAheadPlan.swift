@@ -6,7 +6,7 @@ extension CandidateSearch {
     /// one wins earlier, what was evaluated behind it is for nothing; the choice is the same.
     func plan(_ open: [Int], view: StepView) async throws -> [ValuePlace] {
         guard let rollouts = estimator as? any RolloutEstimator else {
-            return firstWanted(open, view).map { ValuePlace(candidate: [view.proposal.tokens[$0]], numbers: 0..<1) }
+            return open.map { ValuePlace(candidate: [view.proposal.tokens[$0]], numbers: 0..<1) }
         }
         let wanted = firstWanted(open, view)
         var places = wanted.map { place(view.proposal.tokens[$0], path: [], rollouts) }

@@ -7,7 +7,8 @@ struct BenchCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bench", abstract: "Measure this program, against others and by itself.",
         subcommands: [
-            EngineCommand.self, LoopCommand.self, SpeedupsCommand.self, CostCommand.self, MemoryCommand.self,
+            EngineCommand.self, LoopCommand.self, SpeedupsCommand.self, BatchBenchCommand.self, CostCommand.self,
+            MemoryCommand.self,
         ],
         defaultSubcommand: EngineCommand.self)
 }

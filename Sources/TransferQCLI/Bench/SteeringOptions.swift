@@ -20,6 +20,11 @@ struct SteeringOptions: ParsableArguments {
         guard maxTokens >= 1 else { throw ValidationError("--max-tokens must be at least 1, not \(maxTokens)") }
     }
 
+    /// How answers are made.
+    func answer() throws -> AnswerOptions {
+        try AnswerOptions.parse(["--reward", reward, "--max-tokens", "\(maxTokens)", "--seed", "1"])
+    }
+
     /// transfer-q with greedy rollouts and choices, and what `more` adds or replaces.
     func method(_ more: [String: ParameterValue] = [:]) throws -> ConfiguredMethod {
         let parameters: [String: ParameterValue] = [
@@ -52,8 +57,7 @@ struct SteeredSessions {
 
     init(_ steering: SteeringOptions) async throws {
         models = steering.models
-        answer = try AnswerOptions.parse(
-            ["--reward", steering.reward, "--max-tokens", "\(steering.maxTokens)", "--seed", "1"])
+        answer = try steering.answer()
         rewards = try await Rewards(answer, models: steering.models)
     }
 

@@ -40,7 +40,7 @@ struct PromptResult: Codable {
 extension LineFile<PromptResult> {
     /// The results that an earlier run left.
     init(path: String?, settings: String) throws {
-        try self.init(path: path, what: "results") { $0.settings == settings }
+        try self.init(path: path, what: "results", beginning: "{\"conversation\":") { $0.settings == settings }
     }
 
     /// Whether an answer is there.

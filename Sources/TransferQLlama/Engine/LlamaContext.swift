@@ -116,9 +116,11 @@ public final class LlamaContext {
         return pool.leasedCount
     }
 
-    /// Free sequences and cells; what is kept only to save work is given up when they are fewer than needed.
+    /// Free sequences and cells; what is kept only to save work is given up, the oldest keeper's first, until they are as
+    /// many as needed.
     func room(sequences: Int, cells needed: Int) -> (sequences: Int, cells: Int) {
-        if !hasRoom(sequences: sequences, cells: needed) { evictBranches() }
+        for entry in keepers where !hasRoom(sequences: sequences, cells: needed) { entry.keeper?.dropBranches() }
+        reclaim()
         return (pool.size - pool.leasedCount, cells - ledger.used)
     }
 

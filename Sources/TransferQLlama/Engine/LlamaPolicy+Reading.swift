@@ -97,8 +97,7 @@ extension LlamaPolicy {
             }
         }
         for branch in newBranches { try context.trim(branch.sequence, from: start + 1) }
-        // They take the place of earlier candidates; rollouts that go on stay.
-        branches = branches.filter { $0.tokens.count > start + 1 } + newBranches
+        branches = branches.filter { old in !newBranches.contains { $0.tokens == old.tokens } } + newBranches
         return paths.indices.map { index in
             Reading(
                 logProbability: sums[index],

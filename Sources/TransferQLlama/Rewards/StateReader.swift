@@ -35,24 +35,25 @@ final class StateReader: CellKeeper {
             holders.removeLast(holders.count - 1)
         }
 
-        func pass(in call: Int) {
-            texts = call == self.call ? texts + 1 : 1
-            self.call = call
+        /// A text comes through, or, without `counting`, will.
+        func pass(in call: Int, counting: Bool = true) {
+            if call != self.call { (self.call, texts) = (call, 0) }
+            texts += counting ? 1 : 0
         }
 
         /// Keeps what `isKept` says of the tree below; what hangs on something dropped goes with it.
         ///
-        /// - Returns: the number of nodes kept.
-        @discardableResult
-        func prune(_ isKept: (Node) -> Bool) -> Int {
-            var count = 0
-            var open = [self]
-            while let node = open.popLast() {
+        /// - Returns: the nodes kept, this one first, parents ahead of their children.
+        func prune(_ isKept: (Node) -> Bool) -> [Node] {
+            var kept = [self]
+            var next = 0
+            while next < kept.count {
+                let node = kept[next]
                 node.children = node.children.filter { isKept($0.value) }
-                count += node.children.count
-                open += node.children.values
+                kept += node.children.values
+                next += 1
             }
-            return count
+            return kept
         }
 
         // Texts are long, and a chain of releases as long would need as deep a stack.
@@ -73,6 +74,7 @@ final class StateReader: CellKeeper {
     private var root: Node?
     /// Calls so far.
     private var call = 0
+    private var isReading = false
     private(set) var decodedTokens = 0
 
     init(context: LlamaContext, prompt: [Token]) {
@@ -82,7 +84,9 @@ final class StateReader: CellKeeper {
         context.register(self)
     }
 
-    func dropBranches() { root = nil }
+    func dropBranches() {
+        if !isReading { root = nil }
+    }
 
     /// The states of texts, in order; of an empty one that of the prompt's last token.
     ///
@@ -92,13 +96,15 @@ final class StateReader: CellKeeper {
         return try await withTaskCancellationHandler {
             call += 1
             var states: [PooledState] = []
-            defer { prune() }
+            isReading = true
+            defer { isReading = false }
             do {
                 while states.count < texts.count {
                     let root = try await readPrompt(signal: signal)
                     let wave = nextWave(of: texts[states.count...], after: root)
                     states += try await read(wave, after: root, signal: signal)
                 }
+                prune()
             } catch {
                 // Whatever part was decoded is not to be trusted.
                 root = nil
@@ -114,7 +120,23 @@ final class StateReader: CellKeeper {
     /// of a call share is likely the way that the response takes.
     private func prune() {
         guard let root else { return }
-        if root.prune({ $0.call == call }) > Self.smallTree { root.prune { $0.texts > 1 } }
+        if prune(root, { $0.call == call }) > Self.smallTree { _ = prune(root) { $0.texts > 1 } }
+    }
+
+    /// Prunes the tree and gives back the cells of what went.
+    ///
+    /// - Returns: the number of tokens kept behind the prompt.
+    private func prune(_ root: Node, _ isKept: (Node) -> Bool) -> Int {
+        let kept = root.prune(isKept)
+        for node in kept.reversed() {
+            // A child's sequence holds all that leads to it; a leaf's own goes on with what is gone.
+            if let child = node.children.values.first {
+                node.holders = child.holders
+            } else if !context.isTrimmed(node.holders[0], to: prompt.count + node.depth) {
+                self.root = nil
+            }
+        }
+        return kept.count - 1
     }
 
     /// Tokens behind the prompt that are kept in any case.
@@ -133,16 +155,19 @@ final class StateReader: CellKeeper {
         return root
     }
 
-    /// As many texts as there is room for, at least one. Where they do not all fit, what older calls left gives way.
+    /// As many texts as there is room for, at least one. Where they do not all fit, what older calls left gives way, and
+    /// what others keep where not even one does.
     private func nextWave(of texts: ArraySlice<[Token]>, after root: Node) -> ArraySlice<[Token]> {
         func needed(_ text: [Token]) -> Int { text.count - deepest(on: text, from: root).depth }
-        let cells = texts.reduce(0) { $0 + needed($1) }
-        if !context.hasRoom(sequences: texts.count, cells: cells) {
-            for text in texts { visit(text[...], from: root) }
-            root.prune { $0.call == call }
+        func fits(_ texts: ArraySlice<[Token]>) -> Bool {
+            context.hasRoom(sequences: texts.count, cells: texts.reduce(0) { $0 + needed($1) })
         }
-        if !context.hasRoom(sequences: 1, cells: texts.first.map(needed) ?? 0) { root.prune { _ in false } }
-        let room = context.room(sequences: texts.count, cells: cells)
+        if !fits(texts) {
+            for text in texts { visit(text[...], from: root, counting: false) }
+            _ = prune(root) { $0.call == call }
+        }
+        if !fits(texts.prefix(1)) { _ = prune(root) { _ in false } }
+        let room = context.room(sequences: 1, cells: texts.first.map(needed) ?? 0)
         var left = room.cells
         let wave = texts.prefix(room.sequences).prefix { text in
             left -= needed(text)
@@ -161,11 +186,11 @@ final class StateReader: CellKeeper {
         return node
     }
 
-    private func visit(_ text: ArraySlice<Token>, from root: Node) {
+    private func visit(_ text: ArraySlice<Token>, from root: Node, counting: Bool = true) {
         var node = root
         for token in text {
             guard let next = node.children[token] else { return }
-            next.pass(in: call)
+            next.pass(in: call, counting: counting)
             node = next
         }
     }

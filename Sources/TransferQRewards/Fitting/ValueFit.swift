@@ -26,7 +26,7 @@ public struct ValueFit: Sendable {
     public let bias: Double
     /// Where the values lay.
     public let range: ClosedRange<Double>
-    /// Standard deviation of the differences between a state's candidates.
+    /// Standard deviation of the difference between two candidates of a state.
     public let differenceSpread: Double
     public let training: LinearValueHead.Training
     /// λ with the share of the variance of differences that predictions for left-out prompts explain.
@@ -79,7 +79,9 @@ public struct ValueFit: Sendable {
         let problem = ValueProblem(states)
         (weights, bias) = problem.head(problem.solve(best.regularization, from: nil, accuracy: 1e-8))
         range = low...high
-        differenceSpread = variance.squareRoot()
+        // Two candidates' values differ by √2 standard deviations of one.
+        let freedom = Double(differences.count - states.count)
+        differenceSpread = (2 * variance * Double(differences.count) / freedom).squareRoot()
         training = .init(
             states: states.count, candidates: values.count, regularization: best.regularization,
             explained: best.explained)

@@ -1,0 +1,106 @@
+import ArgumentParser
+import Foundation
+import TransferQ
+
+/// `bench batch`: many prompts at a time against one by one.
+struct BatchBenchCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "batch",
+        abstract: "Measure many prompts answered together against the same ones answered one by one.",
+        discussion: """
+            Plain decoding and transfer-q, exact and with --confidence 0.99; the two ways take turns, and each reads the \
+            prompts itself. Figures are medians over the rounds.
+
+              transferq bench batch --limit 8 --baseline-system "You are kind."
+            """)
+
+    @OptionGroup var steering: SteeringOptions
+    @OptionGroup var file: PromptFileOptions
+    @Option(parsing: .unconditional, help: "Prompts worked on at the same time.") var parallel = 8
+    @Option(parsing: .unconditional, help: "Rounds; each way runs once a round.") var rounds = 3
+
+    func validate() throws {
+        guard (2...32).contains(parallel) else {
+            throw ValidationError("--parallel must be between 2 and 32, not \(parallel)")
+        }
+        guard (1...100).contains(rounds) else {
+            throw ValidationError("--rounds must be between 1 and 100, not \(rounds)")
+        }
+    }
+
+    struct Row: Encodable {
+        let method: String
+        /// Tokens of answers a second, medians.
+        var alone = 0.0
+        var together = 0.0
+        /// Median over the rounds of together / alone.
+        var ratio = 0.0
+        /// Answers of the last round with the same text both ways.
+        var equalAnswers = 0
+    }
+
+    struct Report: Encodable {
+        let model: String
+        let prompts: Int
+        let parallel: Int
+        let rounds: Int
+        var rows: [Row] = []
+    }
+
+    func run() async throws {
+        let methods = try [
+            ("greedy", DecodingMethods.make("greedy")), ("transfer-q", steering.method()),
+            ("confidence 0.99", steering.method(["confidence": 0.99])),
+        ]
+        let conversations = try file.conversations()
+        var report = Report(
+            model: try await ModelFiles.path(steering.models.model), prompts: conversations.count, parallel: parallel,
+            rounds: rounds)
+        let progress = Progress("measurements", of: methods.count * rounds)
+        for (name, method) in methods {
+            var row = Row(method: name)
+            var speeds: (alone: [Double], together: [Double]) = ([], [])
+            for _ in 0..<rounds {
+                let alone = try await measure(method, conversations, parallel: 1)
+                let together = try await measure(method, conversations, parallel: parallel)
+                speeds.alone.append(alone.speed)
+                speeds.together.append(together.speed)
+                row.equalAnswers = zip(alone.texts, together.texts).count { $0 == $1 }
+                progress.update(report.rows.count * rounds + speeds.alone.count)
+            }
+            row.alone = median(speeds.alone)
+            row.together = median(speeds.together)
+            row.ratio = median(zip(speeds.together, speeds.alone).map { $0 / $1 })
+            report.rows.append(row)
+        }
+        Console.print(steering.format == .json ? try JSON.pretty(report) : text(report))
+    }
+
+    /// Answers all prompts; the rewards' models are loaded by then.
+    private func measure(
+        _ method: ConfiguredMethod, _ conversations: [[Message]], parallel: Int
+    ) async throws -> (speed: Double, texts: [String]) {
+        let batch = Batch(
+            models: steering.models, answer: try steering.answer(), method: method, conversations: conversations,
+            parallel: parallel)
+        let clock = ContinuousClock()
+        let start = clock.now
+        var (tokens, texts) = (0, [String]())
+        try await batch.run(Array(conversations.indices)) { answer in
+            tokens += answer.figures.usage.completionTokens
+            texts.append(answer.figures.response)
+        }
+        return (Double(tokens) / ((clock.now - start) / .seconds(1)), texts)
+    }
+
+    private func text(_ report: Report) -> String {
+        let rows = report.rows.map { row in
+            [
+                row.method, String(format: "%.2f", row.alone), String(format: "%.2f", row.together),
+                String(format: "%.2f", row.ratio), "\(row.equalAnswers) of \(report.prompts)",
+            ]
+        }
+        return TextTable.text(
+            [["method", "tokens/s one by one", "\(report.parallel) at a time", "ratio", "same answers"]] + rows)
+    }
+}
