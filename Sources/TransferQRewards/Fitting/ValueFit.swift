@@ -33,7 +33,7 @@ public struct ValueFit: Sendable {
     public let path: [(regularization: Double, explained: Double)]
 
     /// λ that are tried.
-    public static let regularizations = [0.003, 0.01, 0.03, 0.1, 0.3, 1]
+    public static let regularizations = [0.01, 0.1, 0.3, 1, 3, 10, 30, 100]
     static let meanWeight = 0.1
 
     /// Fits with the λ that explains most in cross-validation by prompts; the same data gives the same fit.
