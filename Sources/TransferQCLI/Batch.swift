@@ -236,9 +236,7 @@ struct BatchRun {
         mutating func add(_ figures: AnswerFigures) {
             answers += 1
             if let reward = figures.reward { rewards.append(reward) }
-            usage.completionTokens += figures.usage.completionTokens
-            usage.rolloutTokens += figures.usage.rolloutTokens
-            usage.rewardCalls += figures.usage.rewardCalls
+            usage += figures.usage
         }
 
         func line(seconds: Double) -> String {

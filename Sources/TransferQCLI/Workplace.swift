@@ -40,6 +40,9 @@ struct LoadedModels: Sendable {
                 : try await model.prompt(for: turns)
         }
         let reference = try await encode(conversation, model)
+        guard options.baselineSystem != nil || baselineModel != nil else {
+            return PromptTokens(reference: reference, baseline: reference)
+        }
         var turns = conversation
         if let system = options.baselineSystem {
             guard !raw else {
@@ -156,17 +159,18 @@ struct Workplace: Sendable {
         let share = max(1, min(demands.map(\.sequences).max() ?? 0, limit))
         let rolledOut = demands.map { min($0.sequences, share) * ($0.tokensPerSequence + 1) }.max() ?? 0
 
-        // More sequences where they can be had: one policy reads rollouts while another keeps its candidates, and a
-        // reward's readings of candidates go in waves.
-        // Who chooses 32 bits wants answers that do not depend on the shape of a batch.
         func configuration(
-            policies: Int, prompt: Int, sharesStates: Bool, isPrecise: Bool
+            of model: LlamaModel, policies: Int, prompt: Int, sharesStates: Bool
         ) -> LlamaContext.Configuration {
+            // More sequences where they can be had: one policy reads rollouts while another keeps its candidates, and a
+            // reward's readings of candidates go in waves.
             let spare = share + (sharesStates ? 64 : 0)
             return .init(
                 cells: parallel * (prompt + policies * (longest + 1) + rolledOut + 2 * spare),
                 sequences: min(parallel * (share + policies) + spare, LlamaLibrary.maximumSequences),
-                threads: models.options.threads, isPrecise: sharesStates || isPrecise)
+                threads: models.options.threads,
+                // Who chooses 32 bits wants answers that do not depend on the shape of a batch.
+                isPrecise: sharesStates || model.hasPreciseWeights)
         }
         func reads(_ model: LlamaModel, _ prompt: [Token], _ adapter: LlamaAdapter?) -> Bool {
             rewardSource == model.stateSource(prompt: prompt, adapter: adapter)
@@ -176,9 +180,8 @@ struct Workplace: Sendable {
         context = try await LlamaContext(
             model: models.model,
             configuration: configuration(
-                policies: isOne ? 2 : 1, prompt: size,
-                sharesStates: prompts.contains { reads(models.model, $0.reference, nil) },
-                isPrecise: models.model.hasPreciseWeights))
+                of: models.model, policies: isOne ? 2 : 1, prompt: size,
+                sharesStates: prompts.contains { reads(models.model, $0.reference, nil) }))
         if models.isShared {
             baselineContext = context
         } else {
@@ -186,9 +189,8 @@ struct Workplace: Sendable {
             baselineContext = try await LlamaContext(
                 model: model, adapter: models.adapter,
                 configuration: configuration(
-                    policies: 1, prompt: prompts.map(\.baseline.count).max() ?? 0,
-                    sharesStates: prompts.contains { reads(model, $0.baseline, models.adapter) },
-                    isPrecise: model.hasPreciseWeights))
+                    of: model, policies: 1, prompt: prompts.map(\.baseline.count).max() ?? 0,
+                    sharesStates: prompts.contains { reads(model, $0.baseline, models.adapter) }))
         }
         let isFilledUp = rewards.value == nil && demands.contains { $0.isFilledUp }
         batchWidth =
