@@ -13,7 +13,7 @@ Every other line is a job and is answered with what was decoded, step by step:
      "alpha": 0.2, "tilt": "baseline" | "reference", "tokens": 4, "ends": [tokens that end an answer]}
     {"tokens": […], "seconds": […], "values": [[Q, …], …], "candidates": [[token, …], …], "reward": r}
 
-A step takes the k most likely tokens of the tilted policy (its KV cache lasts for the job), lets the baseline roll each
+"seconds" are those of the steps alone: what they find read is read before the clock runs. A step takes the k most likely tokens of the tilted policy (its KV cache lasts for the job), lets the baseline roll each
 one out greedily with one `generate` over whole prefixes, scores the k texts in one batch, and keeps the token with the
 largest log π_tilt + Q / α. An end token that is chosen is the last of "tokens"; no text that is scored holds one.
 """
@@ -123,6 +123,9 @@ def decode(model: Any, head: Head, job: dict[str, Any]) -> dict[str, Any]:
     response: Tokens = list(job["response"])
     cache = transformers.DynamicCache()
     answer: dict[str, Any] = {"tokens": [], "seconds": [], "values": [], "candidates": []}
+    # What earlier steps would have read is not on the first one's bill.
+    if known := (prompt + response)[:-1]:
+        model(input_ids=torch.tensor([known]), past_key_values=cache, use_cache=True, logits_to_keep=1)
     while len(answer["tokens"]) < job["tokens"]:
         begin = time.perf_counter()
         unread = torch.tensor([(prompt + response)[cache.get_seq_length() :]])

@@ -11,15 +11,15 @@ struct LoopCommand: AsyncParsableCommand {
         commandName: "loop",
         abstract: "Measure transfer-q against the published loop in Hugging Face transformers.",
         discussion: """
-            Both sides answer the same prompts with the same model file, k, horizon and reward head, and take turns, \
-            prompt by prompt; greedy rollouts and choices. The loop is Benchmarks/transformers_loop.py in the Python that \
-            --python names, which needs torch, transformers, gguf and accelerate. It decodes the first tokens of each \
-            answer only, its cheapest ones; ratios are medians over prompts.
+            Both sides answer the same prompts with the same model file, k, horizon and reward head, and take turns; greedy \
+            rollouts and choices. The loop is Benchmarks/transformers_loop.py in the Python that --python names, which needs \
+            torch, transformers, gguf and accelerate. It decodes a few tokens of each answer, spread evenly over it, between \
+            the turns of this program's sides; ratios are medians over prompts.
             """)
 
     @OptionGroup var steering: SteeringOptions
     @OptionGroup var file: PromptFileOptions
-    @Option(help: "Tokens that the loop in transformers decodes of each answer; 0 leaves it out.") var loopTokens = 3
+    @Option(help: "Tokens that the loop in transformers decodes of each answer; 0 leaves it out.") var loopTokens = 4
     @Option(help: "Confidence of the third side.") var confidence = 0.99
     @Flag(help: "Search every state of the third side in full, too, and count the choices that differ.") var check =
         false
@@ -68,9 +68,11 @@ struct LoopCommand: AsyncParsableCommand {
         let loop = loopTokens == 0 ? nil : try await LoopProcess(self, model: report.model)
         let progress = Progress("prompts", of: conversations.count)
         for (index, conversation) in conversations.enumerated() {
-            let session = try await sessions.open(conversation, methods: methods.map(\.1) + [plain])
-            if let loop { report.loopSecondsPerToken.append(try await loop.secondsPerToken(of: session, self)) }
-            for (side, (_, method)) in methods.enumerated() {
+            var answer: [Token] = []
+            var loopSeconds: [Double] = []
+            // The first one's answer is the way that the loop takes.
+            for (turn, side) in [1, 2, 3, 0].enumerated() {
+                let method = methods[side].1
                 let session = try await sessions.open(conversation, methods: [method])
                 let isChecked = check && side == methods.count - 1
                 let steps = Mutex<[[Token]]>([])
@@ -78,6 +80,14 @@ struct LoopCommand: AsyncParsableCommand {
                     steps.withLock { $0.append(step.decision.tokens) }
                 }
                 report.sides[side].add(summary)
+                if turn == 0 { answer = steps.withLock { $0.flatMap(\.self) } }
+                if let loop {
+                    for place in stride(from: turn, to: loopTokens, by: methods.count) {
+                        let step = (2 * place + 1) * answer.count / (2 * loopTokens)
+                        try await loopSeconds.append(
+                            loop.secondsOfStep(after: Array(answer.prefix(step)), of: session, steering))
+                    }
+                }
                 guard isChecked else { continue }
                 let taken = steps.withLock { $0 }
                 for step in taken.indices {
@@ -87,6 +97,7 @@ struct LoopCommand: AsyncParsableCommand {
                     report.changedChoices += try await plain.method.decide(state).tokens == taken[step] ? 0 : 1
                 }
             }
+            if loop != nil { report.loopSecondsPerToken.append(loopSeconds.reduce(0, +) / Double(loopTokens)) }
             progress.update(index + 1)
         }
         for side in report.sides.indices where !report.loopSecondsPerToken.isEmpty {
@@ -174,20 +185,20 @@ private final class LoopProcess {
         return try JSONSerialization.jsonObject(with: reply) as? [String: Any] ?? [:]
     }
 
-    /// Of the first tokens of an answer, their prompts' reading included.
-    func secondsPerToken(of session: Session, _ command: LoopCommand) async throws -> Double {
-        let steering = command.steering
+    /// Of one step, what earlier steps read not included.
+    func secondsOfStep(after response: [Token], of session: Session, _ steering: SteeringOptions) async throws -> Double
+    {
         let prompt = try await session.model.prompt(for: session.conversation)
         let vocabulary = session.model.vocabulary
         let reply = try exchange([
             "reference": session.prompts.reference, "baseline": session.prompts.baseline, "reward": prompt,
-            "response": [Int](),
+            "response": response,
             "k": steering.k, "horizon": steering.horizon, "alpha": steering.alpha, "tilt": steering.tilt.rawValue,
-            "tokens": command.loopTokens, "ends": (0..<Token(vocabulary.size)).filter(vocabulary.isEnd),
+            "tokens": 1, "ends": (0..<Token(vocabulary.size)).filter(vocabulary.isEnd),
         ])
-        guard let seconds = reply["seconds"] as? [Double], !seconds.isEmpty else {
+        guard let seconds = (reply["seconds"] as? [Double])?.first else {
             throw UsageError("the loop in transformers gave no answer; see what it wrote to standard error")
         }
-        return seconds.reduce(0, +) / Double(seconds.count)
+        return seconds
     }
 }
