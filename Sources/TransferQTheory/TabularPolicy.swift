@@ -104,6 +104,12 @@ public final class TabularPolicy: Policy {
             let uniform = noise.derived(rollout.tokens.count).uniform
             guard let index = Sampling.draw(from: distribution, uniform: uniform) else { return rollout }
             let token = distribution[index].token
+            if request.candidateCount > 0, rollout.candidates.count == rollout.tokens.count {
+                rollout.candidates.append(
+                    TopK.indices(count: request.candidateCount, of: row).map {
+                        Candidate(token: Token($0), logProbability: row[$0])
+                    })
+            }
             rollout.tokens.append(token)
             rollout.logProbabilities.append(row[Int(token)])
             text.append(token)

@@ -307,7 +307,7 @@ import TransferQLlama
         // In 32 bits: which cells a policy gets must not decide a near-tie.
         let model = try await RealModel.precise()
         let context = try await LlamaContext(
-            model: model, configuration: .init(cells: 256, sequences: 8, isPrecise: true))
+            model: model, configuration: .init(cells: 256, sequences: 8, attention: .precise))
         let prompt = try await model.prompt(for: [Message(role: "user", content: "Hi.")])
         let one = try await LlamaPolicy(context: context, prompt: prompt)
         let other = try await LlamaPolicy(context: context, prompt: prompt)
@@ -338,31 +338,6 @@ import TransferQLlama
         #expect(before == after)
         let small = try await policy.rollouts(Self.request([], [[before[0].token]], length: 4))
         #expect(small[0][0].tokens.count > 0)
-    }
-
-    @Test func policiesOfSeveralTasksShareBatches() async throws {
-        let model = try await RealModel.precise()
-        let context = try await LlamaContext(
-            model: model, configuration: .init(cells: 2048, sequences: 32, isPrecise: true))
-        let prompts = ["Name a river.", "Describe a market.", "Count to five.", "What is rain?"]
-        func rollOut(_ prompt: String) async throws -> [[Token]] {
-            let policy = try await LlamaPolicy(
-                context: context, prompt: model.prompt(for: [Message(role: "user", content: prompt)]))
-            let starts = try await policy.candidates(after: [], count: 3).map { [$0.token] }
-            return try await policy.rollouts(Self.request([], starts, length: 6)).map { $0[0].tokens }
-        }
-        var alone: [[[Token]]] = []
-        for prompt in prompts { alone.append(try await rollOut(prompt)) }
-        let (batches, tokens) = (await context.decodedBatches, await context.decodedTokens)
-        let together = try await withThrowingTaskGroup(of: (Int, [[Token]]).self) { group in
-            for (index, prompt) in prompts.enumerated() { group.addTask { (index, try await rollOut(prompt)) } }
-            return try await group.reduce(into: [Int: [[Token]]]()) { $0[$1.0] = $1.1 }
-        }
-        for index in prompts.indices { #expect(together[index] == alone[index]) }
-        #expect(await context.decodedTokens == 2 * tokens)
-        // The same tokens in far fewer batches.
-        #expect(await context.decodedBatches - batches < batches / 2)
-        #expect(await context.usedCells == 0)
     }
 
     @Test func anotherResponseIsFollowedCorrectly() async throws {

@@ -122,7 +122,7 @@ import TransferQRewards
         let (reward, reader) = try await Self.reward()
         let (_, model) = try await Self.head()
         let context = try await LlamaContext(
-            model: model, configuration: .init(cells: 2048, sequences: 32, isPrecise: true))
+            model: model, configuration: .init(cells: 2048, sequences: 32, attention: .precise))
         let reference = try await LlamaPolicy(context: context, prompt: model.prompt(for: Self.conversation))
         let kind = [Message(role: "system", content: "Be kind.")] + Self.conversation
         let needsBaseline = name.hasPrefix("transfer-q")
@@ -272,7 +272,7 @@ import TransferQRewards
             let question = "asked: tea {response}? said: \(text.text) kind?"
             let prompt = try await model.prompt(for: [Message(role: "user", content: question)])
             let context = try await LlamaContext(
-                model: model, configuration: .init(cells: 512, sequences: 4, isPrecise: true))
+                model: model, configuration: .init(cells: 512, sequences: 4, attention: .precise))
             let policy = try await LlamaPolicy(context: context, prompt: prompt)
             let answers = await ["yes", "no"].asyncTokens(reader).map { Continuation(prefix: [], tokens: $0) }
             let logs = try await policy.read(answers, after: [], wantsStates: false).map(\.logProbability)
@@ -300,7 +300,7 @@ import TransferQRewards
             var logs: [Double] = []
             for turns in [[Message(role: "system", content: "kind")] + conversation, conversation] {
                 let context = try await LlamaContext(
-                    model: model, configuration: .init(cells: 512, sequences: 4, isPrecise: true))
+                    model: model, configuration: .init(cells: 512, sequences: 4, attention: .precise))
                 let policy = try await LlamaPolicy(context: context, prompt: model.prompt(for: turns))
                 let whole = Continuation(prefix: [], tokens: await reader.tokens(of: completion))
                 logs.append(try await policy.read([whole], after: [], wantsStates: false)[0].logProbability)

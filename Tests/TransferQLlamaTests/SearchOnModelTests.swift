@@ -5,8 +5,7 @@ import TransferQ
 import TransferQLlama
 
 /// Searches on the real model, in 32 bits so that the shape of a batch tells next to nothing, against the plain algorithm:
-/// 48 tokens each, of 30 prompts where nothing is rolled out and of 6 elsewhere; every eighth with each speed-up alone as
-/// well.
+/// 48 tokens of 30 prompts, with all speed-ups and with each alone.
 @Suite(.serialized) struct SearchOnModelTests {
     static let methods: [(String, [String: ParameterValue])] = [
         ("args", ["k": 3]), ("cd", ["k": 3, "horizon": 2]), ("transfer-q", ["k": 3, "horizon": 2, "tilt": "baseline"]),
@@ -35,33 +34,30 @@ import TransferQLlama
         throw CancellationError()
     }
 
-    /// Answers to prompts with every setting, side by side: they share the context's batches. By prompt and setting.
+    /// Answers to a prompt with every setting, side by side: they share the context's batches.
     private static func answers(
-        to prompts: [(text: String, settings: [String])], _ name: String, _ parameters: [String: ParameterValue]
-    ) async throws -> [[Answer]] {
+        to prompt: String, _ name: String, _ parameters: [String: ParameterValue]
+    ) async throws -> [Answer] {
         let model = try await RealModel.precise()
         let reward = try await RewardCatalogue.rules.parse(["length:24", "keywords:tea,calm,first,-hate:0.5"])
+        let question = Message(role: "user", content: prompt)
         let kindness = Message(role: "system", content: "You are kind.")
         let context = try await LlamaContext(
-            model: model, configuration: .init(cells: 6144, sequences: 255, isPrecise: true))
-        return try await withThrowingTaskGroup(of: (Int, Int, Answer).self) { group in
-            for (index, prompt) in prompts.enumerated() {
-                let question = Message(role: "user", content: prompt.text)
-                for (setting, without) in prompt.settings.enumerated() {
-                    let task = try await DecodingTask(
-                        reference: LlamaPolicy(context: context, prompt: model.prompt(for: [question]), share: 12),
-                        baseline: LlamaPolicy(
-                            context: context, prompt: model.prompt(for: [kindness, question]), share: 12),
-                        reward: reward, maximumLength: 48, seed: 3)
-                    let own: [String: ParameterValue] =
-                        ["width": 12].merging(without.isEmpty ? [:] : ["without": .text(without)]) { $1 }
-                    let method = try DecodingMethods.make(name, parameters.merging(own) { $1 }).method
-                    group.addTask { (index, setting, try await answer(task, method)) }
-                }
+            model: model, configuration: .init(cells: 2048, sequences: 96, attention: .precise))
+        return try await withThrowingTaskGroup(of: (Int, Answer).self) { group in
+            for (setting, without) in settings.enumerated() {
+                let task = try await DecodingTask(
+                    reference: LlamaPolicy(context: context, prompt: model.prompt(for: [question]), share: 12),
+                    baseline: LlamaPolicy(
+                        context: context, prompt: model.prompt(for: [kindness, question]), share: 12),
+                    reward: reward, maximumLength: 48, seed: 3)
+                let own: [String: ParameterValue] =
+                    ["width": 12].merging(without.isEmpty ? [:] : ["without": .text(without)]) { $1 }
+                let method = try DecodingMethods.make(name, parameters.merging(own) { $1 }).method
+                group.addTask { (setting, try await answer(task, method)) }
             }
-            var all = prompts.map { [Answer?](repeating: nil, count: $0.settings.count) }
-            for try await (index, setting, answer) in group { all[index][setting] = answer }
-            return all.map { $0.compactMap { $0 } }
+            return try await group.reduce(into: [Int: Answer]()) { $0[$1.0] = $1.1 }.sorted { $0.key < $1.key }.map(
+                \.value)
         }
     }
 
@@ -82,19 +78,10 @@ import TransferQLlama
         let (name, own) = Self.methods[index]
         let parameters = own.merging(["alpha": 0.1, "choice": .text(choice)]) { $1 }
         var (plainWork, fastWork, compared, ties) = (0, 0, 0, 0)
-        // Without rollouts an answer costs little.
-        let count = name == "args" ? 30 : 6
-        let prompts = RealModel.prompts.prefix(count).enumerated().map { place, text in
-            (text: text, settings: place % 8 == 0 ? Self.settings : Array(Self.settings.prefix(2)))
-        }
-        var all: [[Answer]] = []
-        for start in stride(from: 0, to: prompts.count, by: 4) {
-            all += try await Self.answers(
-                to: Array(prompts[start..<min(start + 4, prompts.count)]), name, parameters)
-        }
-        for ((prompt, settings), answers) in zip(prompts, all) {
+        for prompt in RealModel.prompts.prefix(30) {
+            let answers = try await Self.answers(to: prompt, name, parameters)
             let plain = answers[0]
-            for (fast, without) in zip(answers, settings).dropFirst() {
+            for (fast, without) in zip(answers, Self.settings).dropFirst() {
                 let step = zip(fast.tokens, plain.tokens).prefix { $0 == $1 }.count
                 compared += step
                 if fast.tokens == plain.tokens { continue }
@@ -108,7 +95,7 @@ import TransferQLlama
             fastWork += answers[1].work
         }
         print("\(name) \(choice): \(compared) tokens alike, \(ties) ties; work \(fastWork) of \(plainWork)")
-        #expect(compared > count * 24 && ties <= 3)
+        #expect(compared > 30 * 4 * 24 && ties <= 6)
         #expect(fastWork <= plainWork)
     }
 }

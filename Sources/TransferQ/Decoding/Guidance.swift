@@ -90,12 +90,16 @@ public struct Guidance: Sendable {
             let allowance = max(0, klBudget - state.spentKL) / Double(state.remainingLength)
             return try await decide(state, proposal, estimator: estimator, allowance: allowance, outside: outside)
         }
-        async let logReference = logReference(of: proposal, at: state)
+        // Its log-probabilities come with the search's batches, those of coming steps as well.
+        if tilt == .baseline {
+            let path = expectedPath(of: proposal, from: state)
+            try await state.task.reference.prepare(after: state.response, along: Array(path.prefix(7)))
+        }
         let outcome = try await CandidateSearch(guidance: self, estimator: estimator, state: state)
             .outcome(for: proposal)
         let result = SearchResult(
-            outcome, proposal: proposal, logReference: try await logReference, guidance: self,
-            range: estimator.valueRange)
+            outcome, proposal: proposal, logReference: try await logReference(of: proposal, at: state),
+            guidance: self, range: estimator.valueRange)
         return Decision(
             tokens: [proposal.tokens[outcome.winner]], candidates: result.candidates, kl: result.kl,
             klIsBound: result.klIsBound, outsideProbability: outside, search: outcome.report, usage: outcome.usage)

@@ -55,8 +55,9 @@ public protocol Policy: AnyObject, Sendable {
     /// ``logProbabilities(of:after:)`` for lists of tokens, the first after the response, the others along `path`.
     func logProbabilities(of tokens: [[Token]], after response: [Token], along path: [Token]) async throws -> [[Double]]
 
-    /// Reads what ``logProbabilities(of:after:along:)`` and ``candidates(after:along:count:)`` will need of a path, so that
-    /// it can share a batch with the work of another policy. It changes no result.
+    /// Announces what ``logProbabilities(of:after:along:)`` and ``candidates(after:along:count:)`` will need of a path. A
+    /// policy that can has it decoded along with the next batch of the model, whoever asks for that, and waits for nothing:
+    /// so what shares a batch depends on no clock. It changes no result.
     func prepare(after response: [Token], along path: [Token]) async throws
 
     /// Continuations of every start, in the order of the request: result[start][rollout].

@@ -9,6 +9,10 @@ public struct Rollout: Hashable, Sendable {
     /// `stop` when the policy ended the response, `length` when the horizon did.
     public var finishReason: FinishReason
 
+    /// The most likely tokens where each of `tokens` was chosen, most likely first, as many as were asked for; fewer lists
+    /// than tokens where a beginning was known without them.
+    public var candidates: [[Candidate]] = []
+
     /// The policy's states over response, prefix and tokens, when they were asked for and the policy offers them.
     public var state: PooledState?
 
@@ -27,9 +31,11 @@ public struct Rollout: Hashable, Sendable {
     /// The rollout behind its first `count` tokens, cut to `length`: what a greedy policy writes from there on.
     package func dropping(_ count: Int, length: Int) -> Rollout {
         let end = min(tokens.count, count + length)
-        return Rollout(
+        var rest = Rollout(
             tokens: Array(tokens[count..<end]), logProbabilities: Array(logProbabilities[count..<end]),
             finishReason: end == tokens.count ? finishReason : .length)
+        rest.candidates = Array(candidates.prefix(end).dropFirst(count))
+        return rest
     }
 }
 
@@ -90,6 +96,9 @@ public struct RolloutRequest: Sendable {
 
     /// Whether rollouts shall carry their ``Rollout/state``.
     public var wantsStates: Bool
+
+    /// How many ``Rollout/candidates`` rollouts shall carry for each of their tokens; a policy may leave them out.
+    public var candidateCount = 0
 
     public init(response: [Token], starts: [Start], sampling: Sampling, wantsStates: Bool = false) {
         self.response = response

@@ -41,9 +41,13 @@ public struct LogitRow {
     }
 
     /// log Σ exp(logits) in nats, to a relative error of about 1e-7 in the sum; NaN when an entry is NaN.
-    public var logSumExp: Double {
-        guard let largest = top?.logit, largest > -.infinity else { return .nan }
-        return Double(largest) + log(scaledSum(maximum: largest, scale: 1))
+    public var logSumExp: Double { summary?.logSumExp ?? .nan }
+
+    /// ``top`` and ``logSumExp`` in as many passes as the second takes; nil when either is no number.
+    package var summary: (top: Token, logSumExp: Double)? {
+        guard let (token, largest) = top, largest > -.infinity else { return nil }
+        let sum = Double(largest) + log(scaledSum(maximum: largest, scale: 1))
+        return sum.isFinite ? (token, sum) : nil
     }
 
     /// log-softmax of one entry, nats; NaN when an entry is NaN.
@@ -109,11 +113,34 @@ public struct LogitRow {
     }
 
     /// The `count` most likely tokens, most likely first, equal logits by token id; all tokens when there are fewer.
-    public func candidates(count: Int) -> [Candidate] {
-        let normaliser = logSumExp
-        return TopK.indices(count: count, of: logits).map {
-            Candidate(token: Token($0), logProbability: Double(logits[$0]) - normaliser)
+    public func candidates(count: Int) -> [Candidate] { candidates(count: count, normaliser: logSumExp) }
+
+    /// The same when ``logSumExp`` is known.
+    package func candidates(count: Int, normaliser: Double) -> [Candidate] {
+        largest(count: count).map { Candidate(token: Token($0), logProbability: Double(logits[$0]) - normaliser) }
+    }
+
+    /// ``TopK`` of the row; a few of many entries without looking at most of them one by one.
+    private func largest(count: Int) -> [Int] {
+        guard count > 0, count <= 64, logits.count >= 64 * Self.width, let base = logits.baseAddress else {
+            return TopK.indices(count: count, of: logits)
         }
+        var best = TopK.indices(count: count, of: UnsafeBufferPointer(rebasing: logits[..<(16 * Self.width)]))
+        func consider(_ index: Int) {
+            guard base[index] > base[best[count - 1]] else { return }
+            let slot = best.firstIndex { base[$0] < base[index] } ?? count
+            best.insert(index, at: slot)
+            best.removeLast()
+        }
+        var index = 16 * Self.width
+        while index + Self.width <= logits.count {
+            if any(load(base + index) .> base[best[count - 1]]) {
+                for lane in index..<(index + Self.width) { consider(lane) }
+            }
+            index += Self.width
+        }
+        for rest in index..<logits.count { consider(rest) }
+        return best
     }
 
     /// exp of each lane for arguments ≤ 0, relative error below 2e-7; below −87 it stays at exp(−87); NaN gives NaN.

@@ -200,6 +200,9 @@ struct CandidateSearch {
         let text = state.response + place.prefix
         if rollouts.lookAhead.sampling.isGreedy {
             if settings.isOn(.reuse) { place.beginning = memory.beginning(of: text) }
+            // Where the tilted policy rolls out, it comes through the states of coming steps.
+            let isTilted = rollouts.scorer.policy === guidance.tilted(state.task)
+            if settings.isOn(.lookAhead), isTilted { place.candidateCount = guidance.k }
         } else if rollouts.isMean, count > 1, settings.isOn(.prune), range != nil, !needsAll {
             // Racing: a quarter of the rollouts, then as many again as there are.
             let done = memory.partial(of: text).count

@@ -48,7 +48,7 @@ extension CandidateSearch {
     private func firstWanted(_ open: [Int], _ view: StepView) -> [Int] {
         let anchor = view.proposal.anchor
         guard view.values[anchor] == nil, open.contains(anchor) else { return open }
-        guard let last = memory.lastValue else { return range == nil ? open : [anchor] }
+        guard let last = memory.lastValue ?? range.map({ ($0.lowerBound + $0.upperBound) / 2 }) else { return open }
         var assumed = view
         assumed.assume(last, of: anchor)
         let still = judge(assumed).open
@@ -58,16 +58,25 @@ extension CandidateSearch {
     /// The tokens that the answer takes if no other candidate wins, as far as they are known, without an end.
     private func expectedPath(_ view: StepView) -> [Token] {
         let best = view.best(among: Array(view.values.indices)) ?? view.proposal.anchor
-        let token = view.proposal.tokens[best]
-        let vocabulary = state.task.vocabulary
-        let path = [token] + memory.beginning(of: state.response + [token]).tokens
-        return Array(path.prefix { !vocabulary.isEnd($0) }.prefix(state.remainingLength))
+        return guidance.expectedPath(through: view.proposal.tokens[best], from: state)
     }
 
     /// How many coming states to have the candidates of in one pass.
     private func stride(places: Int, ahead: Int) -> Int {
         let perStep = max(1, Double(places) / Double(ahead))
         return min(8, max(2, Int(Double(width - places) / perStep)))
+    }
+}
+
+extension Guidance {
+    /// The tokens that the answer takes if no candidate wins that does not win at equal values.
+    func expectedPath(of proposal: Proposal, from state: DecodingState) -> [Token] {
+        expectedPath(through: proposal.tokens[proposal.anchor], from: state)
+    }
+
+    fileprivate func expectedPath(through token: Token, from state: DecodingState) -> [Token] {
+        let path = [token] + state.memory.beginning(of: state.response + [token]).tokens
+        return Array(path.prefix { !state.task.vocabulary.isEnd($0) }.prefix(state.remainingLength))
     }
 }
 

@@ -18,7 +18,7 @@ extension Guidance {
         try await proposals(along: [], from: state)[0]
     }
 
-    /// log π_sft of a proposal's candidates, nats. The choice does not need them, so they may come beside it.
+    /// log π_sft of a proposal's candidates, nats. The choice does not need them.
     func logReference(of proposal: Proposal, at state: DecodingState) async throws -> [Double] {
         if tilt == .reference { return proposal.logTilt }
         return try await state.task.reference.logProbabilities(of: proposal.tokens, after: state.response)
@@ -28,37 +28,48 @@ extension Guidance {
     ///
     /// Where the baseline is tilted, the reference reads the path in the same batch: its turn will come.
     func proposals(along path: [Token], from state: DecodingState) async throws -> [Proposal] {
-        let known = (0...path.count).prefix { state.memory.proposal(after: state.response + path.prefix($0)) != nil }
-        var proposals = known.compactMap { state.memory.proposal(after: state.response + path.prefix($0)) }
+        var proposals: [Proposal] = []
+        while proposals.count <= path.count {
+            let there = state.ahead(Array(path.prefix(proposals.count)))
+            guard let proposal = try remembered(at: there) else { break }
+            proposals.append(proposal)
+        }
         guard proposals.count <= path.count else { return proposals }
         let beginning = Array(path.prefix(proposals.count))
         let rest = Array(path.dropFirst(proposals.count))
         let response = state.response + beginning
-        let lists: [[Candidate]]
-        if tilt == .reference || rest.isEmpty {
-            let tilted = tilt == .reference ? state.task.reference : state.task.baseline
-            lists = try await tilted.candidates(after: response, along: rest, count: k)
-        } else {
-            async let read: Void = state.task.reference.prepare(after: response, along: rest)
-            lists = try await state.task.baseline.candidates(after: response, along: rest, count: k)
-            try await read
+        if tilt == .baseline, !rest.isEmpty {
+            try await state.task.reference.prepare(after: response, along: rest)
         }
+        let lists = try await tilted(state.task).candidates(after: response, along: rest, count: k)
         for (offset, list) in lists.enumerated() {
-            let there = state.ahead(beginning + rest.prefix(offset))
-            guard !list.isEmpty, list.allSatisfy({ !$0.logProbability.isNaN }) else {
-                throw TransferQError.policyNotNumeric(step: there.step)
-            }
-            let noise = there.noise(.choice)
-            let proposal = Proposal(
-                tokens: list.map(\.token), logTilt: list.map(\.logProbability),
-                priorities: list.map { candidate in
-                    candidate.logProbability
-                        + (choice == .sample ? noise.derived(Int(candidate.token)).gumbel : 0)
-                })
-            state.memory.keep(proposal, after: there.response)
-            proposals.append(proposal)
+            proposals.append(try keep(list, at: state.ahead(beginning + rest.prefix(offset))))
         }
         return proposals
+    }
+
+    /// The policy that is tilted.
+    func tilted(_ task: DecodingTask) -> any Policy { tilt == .reference ? task.reference : task.baseline }
+
+    /// The proposal of an earlier look, or of a rollout that came through the state.
+    private func remembered(at state: DecodingState) throws -> Proposal? {
+        if let known = state.memory.proposal(after: state.response) { return known }
+        return try state.memory.candidates(after: state.response).map { try keep($0, at: state) }
+    }
+
+    private func keep(_ list: [Candidate], at there: DecodingState) throws -> Proposal {
+        guard !list.isEmpty, list.allSatisfy({ !$0.logProbability.isNaN }) else {
+            throw TransferQError.policyNotNumeric(step: there.step)
+        }
+        let noise = there.noise(.choice)
+        let proposal = Proposal(
+            tokens: list.map(\.token), logTilt: list.map(\.logProbability),
+            priorities: list.map { candidate in
+                candidate.logProbability
+                    + (choice == .sample ? noise.derived(Int(candidate.token)).gumbel : 0)
+            })
+        there.memory.keep(proposal, after: there.response)
+        return proposal
     }
 }
 

@@ -64,17 +64,30 @@ final class SearchMemory: Sendable {
 
     /// The longest known beginning of the greedy rollout of `text`.
     func beginning(of text: [Token]) -> Rollout {
-        contents.withLock { contents in
-            var longest = Rollout(finishReason: .length)
-            for (key, rollout) in contents.rollouts where key.count <= text.count && text.starts(with: key) {
-                let passed = text.count - key.count
-                guard rollout.tokens.count - passed > longest.tokens.count || isEnd(rollout, at: passed),
-                    rollout.tokens.starts(with: text.dropFirst(key.count))
-                else { continue }
-                longest = rollout.dropping(passed, length: .max - passed)
-            }
-            return longest
+        var longest = Rollout(finishReason: .length)
+        for (rollout, passed) in rollouts(through: text)
+        where rollout.tokens.count - passed > longest.tokens.count || isEnd(rollout, at: passed) {
+            longest = rollout.dropping(passed, length: .max - passed)
         }
+        return longest
+    }
+
+    /// The most likely tokens after `text`, as a greedy rollout that came through it saw them.
+    func candidates(after text: [Token]) -> [Candidate]? {
+        rollouts(through: text).first { $1 < $0.candidates.count }.map { $0.candidates[$1] }
+    }
+
+    /// The rollouts that come through `text`, with how many of their tokens lead there; the latest begun first.
+    private func rollouts(through text: [Token]) -> [(rollout: Rollout, passed: Int)] {
+        let all = contents.withLock { contents in
+            contents.rollouts.compactMap { key, rollout -> (rollout: Rollout, passed: Int)? in
+                guard key.count <= text.count, text.starts(with: key),
+                    rollout.tokens.starts(with: text.dropFirst(key.count))
+                else { return nil }
+                return (rollout, text.count - key.count)
+            }
+        }
+        return all.sorted { $0.passed < $1.passed }
     }
 
     private func isEnd(_ rollout: Rollout, at passed: Int) -> Bool {

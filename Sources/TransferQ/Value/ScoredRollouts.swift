@@ -52,8 +52,9 @@ struct RolloutScorer: Sendable {
         from places: [ValuePlace], in state: DecodingState, wantsStates: Bool, usage: inout Usage
     ) async throws -> [[Rollout]] {
         let plan = RolloutPlan(places, in: state, lookAhead: lookAhead, wantsStates: wantsStates)
-        let request = RolloutRequest(
+        var request = RolloutRequest(
             response: state.response, starts: plan.starts, sampling: lookAhead.sampling, wantsStates: wantsStates)
+        request.candidateCount = places.map(\.candidateCount).max() ?? 0
         let made = plan.starts.isEmpty ? [] : try await policy.rollouts(request)
         usage.rolloutBatches += plan.starts.isEmpty ? 0 : 1
         usage.rollouts += made.reduce(0) { $0 + $1.count }

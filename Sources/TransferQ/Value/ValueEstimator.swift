@@ -47,6 +47,8 @@ struct ValuePlace: Sendable {
     var beginning = Rollout(finishReason: .length)
     /// A shorter horizon than the method's, for a first look.
     var horizon: Int?
+    /// How many candidates the rollout shall carry for each of its tokens.
+    var candidateCount = 0
 
     /// What follows the response before any rollout.
     var prefix: [Token] { path + candidate }

@@ -42,7 +42,7 @@ public struct BatchWidth: Codable, Sendable {
     static func measure(_ model: LlamaModel, threads: Int?) async throws -> BatchWidth {
         let most = widths.last ?? 1
         let context = try LlamaContext(
-            model: model, configuration: .init(cells: 512, sequences: most + 1, threads: threads))
+            model: model, configuration: .init(cells: 512, sequences: most + 1, threads: threads, attention: .matrix))
         let size = model.vocabulary.size
         func token(_ number: Int) -> Token { Token((number * 97 + 11) % size) }
         let trunk = try context.lease()

@@ -30,7 +30,15 @@ final class ContextHandle: Sendable {
             min(1024, max(1, configuration.threads ?? ProcessInfo.processInfo.activeProcessorCount)))
         parameters.n_threads_batch = parameters.n_threads
         parameters.kv_unified = true  // otherwise a partial fork ends the process
-        if configuration.isPrecise {
+        switch configuration.attention {
+        case .flash: break
+        case .matrix:
+            if !llama_supports_gpu_offload() {
+                parameters.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_DISABLED
+                parameters.type_k = model.hasBrainFloatWeights ? GGML_TYPE_BF16 : GGML_TYPE_F16
+                parameters.type_v = parameters.type_k
+            }
+        case .precise:
             // With flash attention llama.cpp rounds keys and values to 16 bits, whatever the cache holds.
             parameters.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_DISABLED
             parameters.type_k = GGML_TYPE_F32

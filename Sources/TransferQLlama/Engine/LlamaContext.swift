@@ -16,16 +16,29 @@ public final class LlamaContext {
         public var sequences: Int
         /// Threads; one for each processor when nil.
         public var threads: Int?
-        /// Keeps attention in 32 bits. With a model of 32-bit weights, what a token comes to then hardly depends on the
-        /// batch it is decoded in (1e-6 of a reward's spread, against 1e-3 without).
-        public var isPrecise: Bool
+        public var attention: Attention
 
-        public init(cells: Int = 4096, sequences: Int = 64, threads: Int? = nil, isPrecise: Bool = false) {
+        public init(
+            cells: Int = 4096, sequences: Int = 64, threads: Int? = nil, attention: Attention = .flash
+        ) {
             self.cells = cells
             self.sequences = sequences
             self.threads = threads
-            self.isPrecise = isPrecise
+            self.attention = attention
         }
+    }
+
+    /// How attention is computed.
+    public enum Attention: Sendable {
+        /// Token by token over its own sequence's cells, in 16 bits: for contexts that many answers share, and for single
+        /// tokens.
+        case flash
+        /// As matrices over all cells in use, in the 16 bits of the weights: for the rollouts of one answer, whose cells
+        /// are few (a tenth to a third faster on a processor). The same as `flash` where a graphics processor computes.
+        case matrix
+        /// As matrices in 32 bits. With a model of 32-bit weights, what a token comes to then hardly depends on the batch it
+        /// is decoded in (1e-6 of a reward's spread, against 1e-3 otherwise).
+        case precise
     }
 
     /// One row of a batch.
@@ -70,8 +83,7 @@ public final class LlamaContext {
     private let pool: SequencePool
     private var ledger: CellLedger
     private var keepers: [WeakKeeper] = []
-    /// Work that waits for the next batch, oldest first.
-    private var pending: [PendingDecode] = []
+    private var queue = DecodeQueue()
     /// Requests that have not yet read what the last batch came to; the next one would overwrite it.
     private var readers = 0
     /// Batches decoded, and tokens in them.
@@ -204,15 +216,6 @@ public final class LlamaContext {
 
     // MARK: Decoding
 
-    /// Work that waits for a batch.
-    private struct PendingDecode {
-        let entries: ArraySlice<Entry>
-        let results: Results
-        let signal: AbortSignal
-        /// Gets the row of the batch that the first entry came to.
-        let continuation: CheckedContinuation<Int, any Error>
-    }
-
     /// Decodes `entries`, in several batches when they are many, and hands out what their outputs lead to.
     ///
     /// Requests that come while another is being worked on share a batch with it. After an error the sequences may hold
@@ -227,12 +230,7 @@ public final class LlamaContext {
         let size = batchLimit(results)
         for start in stride(from: 0, to: entries.count, by: size) {
             let part = entries[start..<min(start + size, entries.count)]
-            let row: Int = try await withCheckedThrowingContinuation { continuation in
-                pending.append(
-                    PendingDecode(entries: part, results: results, signal: signal, continuation: continuation))
-                // Everything that is ready to join runs before it.
-                if pending.count == 1 { Task { self.flush() } }
-            }
+            let row = try await place(of: .init(entries: part, results: results), signal: signal)
             defer { finishReading() }
             if signal.isRaised { throw CancellationError() }
             for index in part.indices where entries[index].isOutput {
@@ -241,9 +239,44 @@ public final class LlamaContext {
         }
     }
 
-    /// Most tokens of a batch that several requests share. From 64 on, llama.cpp's attention works in tiles that span the
-    /// cells of all of them.
-    private static let sharedBatchSize = 56
+    /// Has `entries` decoded along with the next batch that anybody asks for, without waiting for it; a few tokens, which
+    /// cost little there.
+    ///
+    /// - Parameters:
+    ///   - owner: who has one such work at a time.
+    ///   - receive: as for ``decode(_:results:signal:receive:)``.
+    ///   - land: called once, when all outputs were received, or with what went wrong: the sequences may then hold any part
+    ///     of the entries.
+    func board(
+        _ entries: [Entry], of owner: AnyObject, results: Results, receive: @escaping (Int, Output) throws -> Void,
+        land: @escaping ((any Error)?) -> Void
+    ) {
+        queue.add(
+            .init(
+                owner: ObjectIdentifier(owner), work: .init(entries: entries[...], results: results), receive: receive,
+                land: land))
+    }
+
+    /// Takes back what still waits to go along.
+    func unboard(_ owner: AnyObject) { queue.removePassenger(of: ObjectIdentifier(owner)) }
+
+    /// Most tokens that go along with others' batches at a time.
+    static let mostPassengerTokens = 16
+
+    /// Decodes what waits for a batch to go along with, or a part of it.
+    func decodePassengers(signal: AbortSignal) async throws {
+        _ = try await place(of: .init(entries: [], results: []), signal: signal)
+        finishReading()
+    }
+
+    /// The row that the first entry of a work came to, which is not read yet.
+    private func place(of work: DecodeQueue.Work, signal: AbortSignal) async throws -> Int {
+        try await withCheckedThrowingContinuation { continuation in
+            let isFirst = queue.add(.init(work: work, signal: signal, continuation: continuation))
+            // Everything that is ready to join runs before it.
+            if isFirst { Task { self.flush() } }
+        }
+    }
 
     /// Most tokens of a batch. With states all tokens have outputs, for which llama.cpp keeps room; and attention goes over
     /// the cells of the whole batch, so that wider ones are no faster.
@@ -265,42 +298,46 @@ public final class LlamaContext {
         return Output(logits: LogitRow(logits), state: state)
     }
 
-    /// Decodes one batch of what is pending, the oldest first, and wakes those that it belongs to.
+    /// Decodes one batch of what waits, the oldest first, and wakes those that it belongs to.
     private func flush() {
         // The last reader calls again.
-        guard readers == 0, let first = pending.first else { return }
-        var results = first.results
-        var count = 0
-        var batch: [PendingDecode] = []
-        var rest: [PendingDecode] = []
-        for work in pending {
-            let (both, size) = (results.union(work.results), count + work.entries.count)
-            // What only some want is computed for all; for a few tokens that is cheaper than another batch.
-            if rest.isEmpty, size <= Self.sharedBatchSize || batch.isEmpty {
-                (results, count) = (both, size)
-                batch.append(work)
-            } else {
-                rest.append(work)
-            }
-        }
-        pending = rest
-        let result = Result { try decodeBatch(batch, count: count, results) }
-        if case .success = result { readers = batch.count }
+        guard readers == 0, let batch = queue.next() else { return }
+        let result = Result { try decode(batch) }
+        if case .success = result { readers = batch.requests.count }
         var row = 0
-        for work in batch {
+        for request in batch.requests {
             let own = row
-            work.continuation.resume(with: result.map { own })
-            row += work.entries.count
+            request.continuation.resume(with: result.map { own })
+            row += request.work.entries.count
         }
-        if !pending.isEmpty { Task { self.flush() } }
+        for passenger in batch.passengers {
+            do {
+                try result.get()
+                try receive(passenger, at: row)
+                passenger.land(nil)
+            } catch {
+                passenger.land(error)
+            }
+            row += passenger.work.entries.count
+        }
+        if queue.isWaitedFor { Task { self.flush() } }
+    }
+
+    private func receive(_ passenger: DecodeQueue.Passenger, at row: Int) throws {
+        let entries = passenger.work.entries
+        for index in entries.indices where entries[index].isOutput {
+            try passenger.receive(index, try output(at: Int32(row + index), passenger.work.results))
+        }
     }
 
     private func finishReading() {
         readers -= 1
-        if readers == 0, !pending.isEmpty { Task { self.flush() } }
+        if readers == 0, queue.isWaitedFor { Task { self.flush() } }
     }
 
-    private func decodeBatch(_ works: [PendingDecode], count: Int, _ results: Results) throws {
+    private func decode(_ batch: DecodeQueue.Batch) throws {
+        let (count, results) = (batch.count, batch.results)
+        if count == 0 { return }
         reclaim()
         if ledger.used + count > cells { evictBranches() }
         guard ledger.used + count <= cells else {
@@ -308,27 +345,27 @@ public final class LlamaContext {
         }
         llama_set_embeddings(handle.pointer, results.contains(.states))
         handle.graphSwitch.stopsAtStates = results == .states
-        var batch = handle.batch
-        for (row, entry) in works.lazy.flatMap(\.entries).enumerated() {
+        let entries = batch.works.flatMap(\.entries)
+        var rows = handle.batch
+        for (row, entry) in entries.enumerated() {
             guard entry.token >= 0, entry.token < model.vocabulary.size else {
                 throw LlamaError.invalidToken(token: entry.token, vocabulary: model.vocabulary.size)
             }
-            batch.token[row] = entry.token
-            batch.pos[row] = Int32(entry.position)
-            batch.n_seq_id[row] = Int32(entry.sequences.count)
-            for (place, sequence) in entry.sequences.enumerated() { batch.seq_id[row]?[place] = sequence.id }
-            batch.logits[row] = entry.isOutput || results.contains(.states) ? 1 : 0
+            rows.token[row] = entry.token
+            rows.pos[row] = Int32(entry.position)
+            rows.n_seq_id[row] = Int32(entry.sequences.count)
+            for (place, sequence) in entry.sequences.enumerated() { rows.seq_id[row]?[place] = sequence.id }
+            rows.logits[row] = entry.isOutput || results.contains(.states) ? 1 : 0
         }
-        for entry in works.lazy.flatMap(\.entries) { ledger.add(to: entry.sequences.lazy.map(\.id)) }
-        batch.n_tokens = Int32(count)
+        for entry in entries { ledger.add(to: entry.sequences.lazy.map(\.id)) }
+        rows.n_tokens = Int32(count)
         decodedBatches += 1
         decodedTokens += count
         LlamaLibrary.forgetLog()
-        let signals = works.map(\.signal)
-        handle.graphSwitch.listen(to: signals)
+        handle.graphSwitch.listen(to: batch.requests.map(\.signal))
         defer { handle.graphSwitch.listen(to: []) }
         if handle.graphSwitch.isRaised { throw CancellationError() }
-        switch llama_decode(handle.pointer, batch) {
+        switch llama_decode(handle.pointer, rows) {
         case 0: return
         case 1: throw LlamaError.contextFull(needed: ledger.used, cells: cells)
         case 2: throw CancellationError()

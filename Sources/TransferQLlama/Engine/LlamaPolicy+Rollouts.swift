@@ -232,9 +232,12 @@ extension LlamaPolicy {
 
     private func append(to row: inout Row, _ logits: LogitRow, _ jobs: [Job], _ request: RolloutRequest) throws {
         let uniform = row.noise.derived(row.rollout.tokens.count)
-        let normaliser = logits.logSumExp
-        guard normaliser.isFinite, let token = request.sampling.choose(from: logits, uniform: uniform.uniform) else {
-            throw LlamaError.logitsNotNumeric
+        guard let (top, normaliser) = logits.summary,
+            let token = request.sampling.isGreedy
+                ? top : request.sampling.choose(from: logits, uniform: uniform.uniform)
+        else { throw LlamaError.logitsNotNumeric }
+        if request.candidateCount > 0, row.rollout.candidates.count == row.rollout.tokens.count {
+            row.rollout.candidates.append(logits.candidates(count: request.candidateCount, normaliser: normaliser))
         }
         row.rollout.tokens.append(token)
         row.rollout.logProbabilities.append(Double(logits.logits[Int(token)]) - normaliser)

@@ -29,6 +29,8 @@ public final class LlamaPolicy: Policy, CellKeeper {
     /// States of the prompt's last token and the trunk's tokens behind it, one after the other, as far as they are known.
     private var trunkStates: [Float] = []
     var branches: [Branch] = []
+    /// Whether part of the trunk waits for a batch of the context to go along with.
+    private var isBoarding = false
     private let turn = Turn()
 
     /// What a rollout or a reading left decoded.
@@ -100,13 +102,15 @@ public final class LlamaPolicy: Policy, CellKeeper {
     }
 
     public func prepare(after response: [Token], along path: [Token]) async throws {
-        try await exclusively { signal in try await self.advance(to: response, along: path, signal: signal) }
+        try await exclusively(whenSettled: false) { _ in try self.board(response, along: path) }
     }
 
     public func rollouts(_ request: RolloutRequest) async throws -> [[Rollout]] {
         try await exclusively { signal in
             self.keepsStates = self.keepsStates || request.wantsStates
-            try await self.advance(to: request.response, signal: signal)
+            // Most rollouts begin with tokens that come from elsewhere.
+            let wantsRow = request.starts.contains { $0.prefix.isEmpty && $0.beginning.tokens.isEmpty }
+            try await self.advance(to: request.response, wantsRows: wantsRow, signal: signal)
             return try await self.rollOut(request, signal: signal)
         }
     }
@@ -131,7 +135,52 @@ public final class LlamaPolicy: Policy, CellKeeper {
 
     /// Makes the trunk hold prompt, response and path, with the logits after the response and each token of the path,
     /// decoding what is new only. Whatever else the trunk holds behind them stays.
-    private func advance(to response: [Token], along path: [Token] = [], signal: AbortSignal) async throws {
+    private func advance(
+        to response: [Token], along path: [Token] = [], wantsRows: Bool = true, signal: AbortSignal
+    ) async throws {
+        let missing = try turnTrunk(to: response, along: path, wantsRows: wantsRows)
+        // The states of all but the prompt's last token are nobody's business.
+        let stateStart = keepsStates ? max(0, promptLength - 1 - trunkTokens.count) : missing.count
+        try await extendTrunk(with: missing.prefix(stateStart), wantsStates: false, signal: signal)
+        try await extendTrunk(with: missing.dropFirst(stateStart), wantsStates: true, signal: signal)
+        rows = rows.filter { $0.key >= start }
+    }
+
+    /// As ``advance(to:along:signal:)``, along with the next batch of the context; nothing where much is missing.
+    private func board(_ response: [Token], along path: [Token]) throws {
+        if isBoarding { context.unboard(self) }
+        isBoarding = false
+        // The logits after the response come first; what is behind them can wait until they are missing as well.
+        if rows[promptLength + response.count] != nil, trunkTokens.starts(with: prompt + response) { return }
+        let missing = try turnTrunk(to: response, along: path, wantsRows: true)
+        guard !missing.isEmpty, missing.count <= LlamaContext.mostPassengerTokens, !keepsStates else { return }
+        let first = trunkTokens.count
+        isBoarding = true
+        decodedTokens += missing.count
+        context.board(entries(of: missing[...], isRead: false), of: self, results: .logits) {
+            [weak self] index, output in
+            self?.keepRow(output.logits, at: first + index + 1)
+        } land: { [weak self] error in
+            self?.land(missing, behind: first, error)
+        }
+    }
+
+    private func land(_ tokens: [Token], behind first: Int, _ error: (any Error)?) {
+        isBoarding = false
+        if error == nil { trunkTokens += tokens } else { dropDecoded(behind: first) }
+    }
+
+    /// Waits for what goes along with others' batches. What fails there is decoded again by whoever needs it, who is then
+    /// told why.
+    private func settle(_ signal: AbortSignal) async {
+        while isBoarding, !signal.isRaised { try? await context.decodePassengers(signal: signal) }
+    }
+
+    /// Turns the trunk to prompt, response and path: it keeps what agrees.
+    ///
+    /// - Parameter wantsRows: whether the logits after the response and each token of the path are wanted.
+    /// - Returns: the tokens behind it that are to be decoded.
+    private func turnTrunk(to response: [Token], along path: [Token], wantsRows: Bool) throws -> [Token] {
         let target = prompt + response
         let full = target + path
         start = target.count
@@ -139,19 +188,11 @@ public final class LlamaPolicy: Policy, CellKeeper {
         if keepsStates, firstUnknownState < trunkTokens.count { try cutTrunk(to: firstUnknownState) }
         try adopt(full)
         let common = trunkTokens.commonPrefixLength(with: full)
-        let missing = (target.count...full.count).first { rows[$0] == nil || $0 > common }
-        guard let missing else {
-            rows = rows.filter { $0.key >= start }
-            return
-        }
+        let missing = (target.count...full.count).first { (wantsRows && rows[$0] == nil) || $0 > common }
+        guard let missing else { return [] }
         // Another response, or logits that are not there: keep what agrees, but decode at least one token.
         if trunkTokens.count > min(common, missing - 1) { try cutTrunk(to: min(common, missing - 1)) }
-        // The states of all but the prompt's last token are nobody's business.
-        let stateStart = keepsStates ? max(trunkTokens.count, promptLength - 1) : full.count
-        try await extendTrunk(
-            with: full[..<stateStart].dropFirst(trunkTokens.count), wantsStates: false, signal: signal)
-        try await extendTrunk(with: full.dropFirst(trunkTokens.count), wantsStates: true, signal: signal)
-        rows = rows.filter { $0.key >= start }
+        return Array(full.dropFirst(trunkTokens.count))
     }
 
     /// Takes over what a branch has of `full` beyond the trunk.
@@ -180,27 +221,44 @@ public final class LlamaPolicy: Policy, CellKeeper {
     private func extendTrunk(with tokens: ArraySlice<Token>, wantsStates: Bool, signal: AbortSignal) async throws {
         guard !tokens.isEmpty else { return }
         let first = trunkTokens.count
-        let entries = tokens.enumerated().map { offset, token in
-            LlamaContext.Entry(
-                token: token, position: first + offset, sequence: trunk,
-                isOutput: wantsStates || first + offset + 1 >= start)
-        }
         let knownStates = trunkStates.count
         do {
-            try await decode(entries, results: .logits(andStates: wantsStates && keepsStates), signal: signal) {
-                index, output in
-                let length = first + index + 1
-                if length >= start { rows[length] = Array(output.logits.logits) }
+            try await decode(
+                entries(of: tokens, isRead: wantsStates), results: .logits(andStates: wantsStates && keepsStates),
+                signal: signal
+            ) { index, output in
+                keepRow(output.logits, at: first + index + 1)
                 if let state = output.state { trunkStates += state }
             }
             trunkTokens += tokens
         } catch {
-            // Whatever part was decoded is not to be trusted.
-            rows = rows.filter { $0.key <= first }
             trunkStates.removeLast(trunkStates.count - knownStates)
-            try context.trim(trunk, from: first)
+            dropDecoded(behind: first)
             throw error
         }
+    }
+
+    /// Tokens that come behind the trunk.
+    private func entries(of tokens: ArraySlice<Token>, isRead: Bool) -> [LlamaContext.Entry] {
+        let first = trunkTokens.count
+        return tokens.enumerated().map { offset, token in
+            LlamaContext.Entry(
+                token: token, position: first + offset, sequence: trunk,
+                isOutput: isRead || first + offset + 1 >= start)
+        }
+    }
+
+    private func keepRow(_ row: LogitRow, at length: Int) {
+        if length >= start { rows[length] = Array(row.logits) }
+    }
+
+    /// Whatever part of a batch was decoded is not to be trusted when it failed.
+    private func dropDecoded(behind first: Int) {
+        rows = rows.filter { $0.key <= first }
+        if context.isTrimmed(trunk, to: first) { return }
+        // Only all of it can go.
+        _ = context.isTrimmed(trunk, to: 0)
+        (trunkTokens, rows, trunkStates) = ([], [:], [])
     }
 
     /// Where the first token stands, the prompt's last or one behind it, whose state is not known.
@@ -253,15 +311,18 @@ public final class LlamaPolicy: Policy, CellKeeper {
         try await context.decode(entries, results: results, signal: signal, receive: receive)
     }
 
-    /// Runs work that a cancellation of the calling task interrupts, one request at a time.
+    /// Runs work that a cancellation of the calling task interrupts, one request at a time; as a rule when nothing of the
+    /// trunk waits for a batch any more.
     private func exclusively<Result: Sendable>(
-        _ work: @InferenceActor (AbortSignal) async throws -> Result
+        whenSettled: Bool = true, _ work: @InferenceActor (AbortSignal) async throws -> Result
     ) async throws -> Result {
         await turn.take()
         defer { turn.pass() }
         let signal = AbortSignal()
         return try await withTaskCancellationHandler {
-            try await work(signal)
+            if whenSettled { await settle(signal) }
+            if signal.isRaised { throw CancellationError() }
+            return try await work(signal)
         } onCancel: {
             signal.raise()
         }

@@ -67,7 +67,9 @@ public final class LlamaModel {
         width = Int(llama_model_n_embd_out(pointer))
         let ends = [llama_vocab_eot(vocabulary), llama_vocab_eos(vocabulary)]
         endToken = ends.first { $0 >= 0 }
-        hasPreciseWeights = Self.metadata("general.file_type", of: pointer) == "\(LLAMA_FTYPE_ALL_F32.rawValue)"
+        let format = Self.metadata("general.file_type", of: pointer)
+        hasPreciseWeights = format == "\(LLAMA_FTYPE_ALL_F32.rawValue)"
+        hasBrainFloatWeights = format == "\(LLAMA_FTYPE_MOSTLY_BF16.rawValue)"
     }
 
     /// What llama.cpp calls the model, e.g. `llama 256M Q8_0`.
@@ -93,6 +95,8 @@ public final class LlamaModel {
     public nonisolated let isClassifier: Bool
     /// Whether the weights have 32 bits. With attention in 32 bits, results then hardly depend on the shape of a batch.
     public nonisolated let hasPreciseWeights: Bool
+    /// Whether the weights have the 16 bits of bfloat16.
+    nonisolated let hasBrainFloatWeights: Bool
     /// What ends an answer; nil when the vocabulary has no such token.
     public nonisolated let endToken: Token?
     /// Width of the final hidden states.

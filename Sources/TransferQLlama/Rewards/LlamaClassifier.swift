@@ -24,7 +24,7 @@ public final class LlamaClassifier {
         }
         batchSize = min(2048, max(64, model.trainedContextLength))
         let configuration = LlamaContext.Configuration(
-            cells: batchSize, sequences: Self.sequences, threads: threads, isPrecise: true)
+            cells: batchSize, sequences: Self.sequences, threads: threads, attention: .precise)
         handle = try ContextHandle(model: model, configuration: configuration, batchSize: batchSize) { parameters in
             parameters.embeddings = true
             parameters.pooling_type = LLAMA_POOLING_TYPE_RANK

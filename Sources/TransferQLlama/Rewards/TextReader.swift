@@ -177,7 +177,7 @@ public final class TextReader: ConversationReader {
         context = nil
         let context = try LlamaContext(
             model: model, adapter: adapter,
-            configuration: .init(cells: cells, sequences: Self.sequences, threads: threads, isPrecise: true))
+            configuration: .init(cells: cells, sequences: Self.sequences, threads: threads, attention: .precise))
         self.context = context
         return context
     }
