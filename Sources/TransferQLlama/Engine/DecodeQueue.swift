@@ -60,16 +60,18 @@ struct DecodeQueue {
     mutating func removePassenger(of owner: ObjectIdentifier) { passengers.removeAll { $0.owner == owner } }
 
     /// The oldest request, and what there is room for beside it, in order: passengers, then other requests.
-    mutating func next() -> Batch? {
+    ///
+    /// - Parameter room: cells that are free; no passenger shall take one that a request needs.
+    mutating func next(room: Int) -> Batch? {
         guard let first = requests.first else { return nil }
         var (results, count) = (first.work.results, first.work.entries.count)
-        func joins(_ work: Work) -> Bool {
+        func joins(_ work: Work, within limit: Int = Self.sharedBatchSize) -> Bool {
             let size = count + work.entries.count
-            guard size <= Self.sharedBatchSize || count == 0 else { return false }
+            guard size <= limit || count == 0 else { return false }
             (results, count) = (results.union(work.results), size)
             return true
         }
-        let aboard = passengers.prefix { joins($0.work) }
+        let aboard = passengers.prefix { joins($0.work, within: min(room, Self.sharedBatchSize)) }
         let together = requests.prefix(1) + requests.dropFirst().prefix { joins($0.work) }
         passengers.removeFirst(aboard.count)
         requests.removeFirst(together.count)

@@ -301,7 +301,9 @@ public final class LlamaContext {
     /// Decodes one batch of what waits, the oldest first, and wakes those that it belongs to.
     private func flush() {
         // The last reader calls again.
-        guard readers == 0, let batch = queue.next() else { return }
+        guard readers == 0 else { return }
+        reclaim()
+        guard let batch = queue.next(room: cells - ledger.used) else { return }
         let result = Result { try decode(batch) }
         if case .success = result { readers = batch.requests.count }
         var row = 0
