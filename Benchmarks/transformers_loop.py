@@ -13,9 +13,10 @@ Every other line is a job and is answered with what was decoded, step by step:
      "alpha": 0.2, "tilt": "baseline" | "reference", "tokens": 4, "ends": [tokens that end an answer]}
     {"tokens": […], "seconds": […], "values": [[Q, …], …], "candidates": [[token, …], …], "reward": r}
 
-"seconds" are those of the steps alone: what they find read is read before the clock runs. A step takes the k most likely tokens of the tilted policy (its KV cache lasts for the job), lets the baseline roll each
-one out greedily with one `generate` over whole prefixes, scores the k texts in one batch, and keeps the token with the
-largest log π_tilt + Q / α. An end token that is chosen is the last of "tokens"; no text that is scored holds one.
+"seconds" are those of the steps alone: what they find read is read before the clock runs. A step takes the k most
+likely tokens of the tilted policy (its KV cache lasts for the job), lets the baseline roll each one out greedily with
+one `generate` over whole prefixes, scores the k texts in one batch, and keeps the token with the largest
+log π_tilt + Q / α. An end token that is chosen is the last of "tokens"; no text that is scored holds one.
 """
 
 import importlib.util

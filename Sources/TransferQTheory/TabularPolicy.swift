@@ -52,8 +52,11 @@ public final class TabularPolicy: Policy {
     }
 
     public func candidates(after response: [Token], count: Int) async throws -> [Candidate] {
-        let row = try logRow(after: response)
-        return TopK.indices(count: count, of: row).map { Candidate(token: Token($0), logProbability: row[$0]) }
+        Self.candidates(count: count, of: try logRow(after: response))
+    }
+
+    private static func candidates(count: Int, of row: [Double]) -> [Candidate] {
+        TopK.indices(count: count, of: row).map { Candidate(token: Token($0), logProbability: row[$0]) }
     }
 
     public func logProbabilities(of tokens: [Token], after response: [Token]) async throws -> [Double] {
@@ -105,10 +108,7 @@ public final class TabularPolicy: Policy {
             guard let index = Sampling.draw(from: distribution, uniform: uniform) else { return rollout }
             let token = distribution[index].token
             if request.candidateCount > 0, rollout.candidates.count == rollout.tokens.count {
-                rollout.candidates.append(
-                    TopK.indices(count: request.candidateCount, of: row).map {
-                        Candidate(token: Token($0), logProbability: row[$0])
-                    })
+                rollout.candidates.append(Self.candidates(count: request.candidateCount, of: row))
             }
             rollout.tokens.append(token)
             rollout.logProbabilities.append(row[Int(token)])

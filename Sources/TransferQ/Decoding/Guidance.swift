@@ -93,7 +93,8 @@ public struct Guidance: Sendable {
         // Its log-probabilities come with the search's batches, those of coming steps as well.
         if tilt == .baseline {
             let path = expectedPath(of: proposal, from: state)
-            try await state.task.reference.prepare(after: state.response, along: Array(path.prefix(7)))
+            try await state.task.reference.prepare(
+                after: state.response, along: Array(path.prefix(Self.referenceStride)))
         }
         let outcome = try await CandidateSearch(guidance: self, estimator: estimator, state: state)
             .outcome(for: proposal)
@@ -104,6 +105,9 @@ public struct Guidance: Sendable {
             tokens: [proposal.tokens[outcome.winner]], candidates: result.candidates, kl: result.kl,
             klIsBound: result.klIsBound, outsideProbability: outside, search: outcome.report, usage: outcome.usage)
     }
+
+    /// Tokens of the expected path that the reference reads at a time: few enough to be lost when another candidate wins.
+    private static let referenceStride = 7
 
     /// One step under a KL budget: every value counts, and α rises until the step's KL is within `allowance`.
     private func decide(

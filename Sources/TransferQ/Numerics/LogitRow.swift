@@ -117,30 +117,9 @@ public struct LogitRow {
 
     /// The same when ``logSumExp`` is known.
     package func candidates(count: Int, normaliser: Double) -> [Candidate] {
-        largest(count: count).map { Candidate(token: Token($0), logProbability: Double(logits[$0]) - normaliser) }
-    }
-
-    /// ``TopK`` of the row; a few of many entries without looking at most of them one by one.
-    private func largest(count: Int) -> [Int] {
-        guard count > 0, count <= 64, logits.count >= 64 * Self.width, let base = logits.baseAddress else {
-            return TopK.indices(count: count, of: logits)
+        TopK.indices(count: count, of: logits).map {
+            Candidate(token: Token($0), logProbability: Double(logits[$0]) - normaliser)
         }
-        var best = TopK.indices(count: count, of: UnsafeBufferPointer(rebasing: logits[..<(16 * Self.width)]))
-        func consider(_ index: Int) {
-            guard base[index] > base[best[count - 1]] else { return }
-            let slot = best.firstIndex { base[$0] < base[index] } ?? count
-            best.insert(index, at: slot)
-            best.removeLast()
-        }
-        var index = 16 * Self.width
-        while index + Self.width <= logits.count {
-            if any(load(base + index) .> base[best[count - 1]]) {
-                for lane in index..<(index + Self.width) { consider(lane) }
-            }
-            index += Self.width
-        }
-        for rest in index..<logits.count { consider(rest) }
-        return best
     }
 
     /// exp of each lane for arguments ≤ 0, relative error below 2e-7; below −87 it stays at exp(−87); NaN gives NaN.

@@ -340,7 +340,6 @@ public final class LlamaContext {
     private func decode(_ batch: DecodeQueue.Batch) throws {
         let (count, results) = (batch.count, batch.results)
         if count == 0 { return }
-        reclaim()
         if ledger.used + count > cells { evictBranches() }
         guard ledger.used + count <= cells else {
             throw LlamaError.contextFull(needed: ledger.used + count, cells: cells)
