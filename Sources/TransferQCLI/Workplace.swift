@@ -170,8 +170,9 @@ struct Workplace: Sendable {
                 sequences: min(parallel * (share + policies) + spare, LlamaLibrary.maximumSequences),
                 threads: models.options.threads,
                 // Who chooses 32 bits wants answers that do not depend on the shape of a batch.
-                attention: sharesStates || model.hasPreciseWeights
-                    ? .precise : parallel == 1 && share > 1 ? .matrix : .flash)
+                attention: model.hasPreciseWeights
+                    ? .precise
+                    : sharesStates ? model.readingAttention : parallel == 1 && share > 1 ? .matrix : .flash)
         }
         func reads(_ model: LlamaModel, _ prompt: [Token], _ adapter: LlamaAdapter?) -> Bool {
             rewardSource == model.stateSource(prompt: prompt, adapter: adapter)

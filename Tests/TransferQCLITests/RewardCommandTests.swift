@@ -82,6 +82,9 @@ import TransferQRewards
         #expect(line.contains("\"role\":\"chosen\"") && line.contains("\"length:4:0.5\":"))
         #expect(scored.complaints.contains("pair accuracy"))
 
+        let otherwise = try shop.run(["reward", "score", held, "--reward", "\(reward)@bf16"])
+        #expect(otherwise.status == 1 && otherwise.complaints.contains("leave @bf16 out"), "\(otherwise.complaints)")
+
         // Its own backbone and prompt: the states come from the policy itself, whatever the method.
         for method in ["args", "cd", "transfer-q", "best-of-n", "greedy", "sample"] {
             let run = try shop.run([
@@ -322,6 +325,10 @@ import TransferQRewards
         (
             ["reward", "calibrate", "x", "--reward", "length:3", "--write"], 64,
             "--write needs a single reward head:FILE"
+        ),
+        (
+            ["reward", "calibrate", "x", "--reward", "head:x.json@bf16", "--write"], 64,
+            "--write keeps figures of the head's own format; leave @bf16 out"
         ),
         (["reward", "calibrate", "x", "--reward", "length:3", "--reward", "length:4"], 64, "give one --reward"),
         (["reward", "convert", "missing", "--model", "x.gguf", "-o", "y"], 1, "no such file"),

@@ -96,6 +96,21 @@ import TransferQRewards
         #expect(difference < 0.1)
     }
 
+    /// `@bf16` reads the same head's model in 16 bits: about the same rewards.
+    @Test func headsCanReadOtherFormats() async throws {
+        let path = Self.root.appending(path: "Rewards/harmless.json").path
+        let catalogue = ModelRewards(shelf: Self.shelf).catalogue
+        let rough = try await catalogue.parse(["z:head:\(path)@bf16"])
+        let (exact, _) = try await Self.reward()
+        let texts = (0..<20).map { Self.completion("You could" + Self.tail($0)) }
+        let pairs = zip(try await rough.checkedRewards(for: texts), try await exact.checkedRewards(for: texts))
+        let squares = pairs.map { ($0 - $1) * ($0 - $1) }
+        let difference = (squares.reduce(0, +) / Double(squares.count)).squareRoot()
+        print("rewards on 16-bit and on 32-bit weights differ by", difference, "spreads (root mean square)")
+        #expect(difference > 0 && difference < 0.1)
+        await #expect(throws: (any Error).self) { try await catalogue.parse(["z:head:\(path)@int3"]) }
+    }
+
     @Test func otherModelsTokensDoNotMatter() async throws {
         let (reward, _) = try await Self.reward()
         let plain = try await reward.checkedRewards(for: [Self.completion(Self.text)])
@@ -117,7 +132,7 @@ import TransferQRewards
     }
 
     /// Rollouts of the head's own backbone and prompt bring their states along: nothing is read again.
-    @Test(arguments: ["cd", "args", "best-of-n", "transfer-q", "transfer-q-soft"])
+    @Test(arguments: ["cd", "args", "best-of-n", "transfer-q-soft"])
     func rolloutsBringTheirStates(name: String) async throws {
         let (reward, reader) = try await Self.reward()
         let (_, model) = try await Self.head()
@@ -125,7 +140,7 @@ import TransferQRewards
             model: model, configuration: .init(cells: 2048, sequences: 32, attention: .precise))
         let reference = try await LlamaPolicy(context: context, prompt: model.prompt(for: Self.conversation))
         let kind = [Message(role: "system", content: "Be kind.")] + Self.conversation
-        let needsBaseline = name.hasPrefix("transfer-q")
+        let needsBaseline = name == "transfer-q-soft"
         let baseline =
             needsBaseline ? try await LlamaPolicy(context: context, prompt: model.prompt(for: kind)) : nil
         let task = try DecodingTask(

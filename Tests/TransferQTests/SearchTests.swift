@@ -160,6 +160,49 @@ import TransferQTheory
         #expect(abs(model.chance(above: 0.4, spread: nil) - share) < 0.05)
     }
 
+    /// Values drawn as the scale supposes: the chances hold wherever the anchor stands, close to an end of the range as well.
+    @Test func chancesHoldOnTheWholeRange() {
+        let scale = ValueScale(range: -3...3, mean: 0, spread: 0.9)
+        func bent(_ value: Double) -> Double { 3 * tanh(value / 3) }
+        let noise = Noise(seed: 3)
+        var model = DifferenceModel()
+        var bins = [Int: (count: Double, beaten: Double, expected: Double)]()
+        for index in 0..<40_000 {
+            let own = noise.derived(index)
+            let first = 8 * own.derived(0).uniform - 4
+            let normal = (0..<12).reduce(-6) { $0 + own.derived(1 + $1).uniform }
+            let (anchor, value) = (bent(first), bent(0.7 * first + 0.9 * normal))
+            model.add(scale.surprise(of: value, beside: anchor))
+            guard index >= 2000 else { continue }
+            let toBeat = anchor + 2 * own.derived(20).uniform
+            guard toBeat < 3 else { continue }
+            bins[Int(anchor.rounded(.down)), default: (0, 0, 0)].count += 1
+            bins[Int(anchor.rounded(.down)), default: (0, 0, 0)].beaten += value > toBeat ? 1 : 0
+            bins[Int(anchor.rounded(.down)), default: (0, 0, 0)].expected += model.chance(
+                above: scale.surprise(of: toBeat, beside: anchor), spread: scale.spread)
+        }
+        #expect(bins.count == 6)
+        for (bin, (count, beaten, expected)) in bins {
+            #expect(abs(beaten - expected) < 0.015 * count + 5, "\(bin): \(beaten) of \(count), expected \(expected)")
+        }
+    }
+
+    @Test func scalesAreFiniteAndKeepTheOrder() {
+        let scales = [
+            ValueScale(), ValueScale(spread: 0.3), ValueScale(range: 0...1),
+            ValueScale(range: 2...2, mean: 2, spread: 1), ValueScale(range: 0...1, mean: 0.4, spread: 0.2),
+            ValueScale(mean: 7, spread: 3),
+        ]
+        for scale in scales {
+            let surprises = [-1, 0, 0.2, 0.5, 0.9, 1, 4].map { scale.surprise(of: $0, beside: 1) }
+            #expect(surprises.allSatisfy { $0.isFinite } && surprises == surprises.sorted())
+            if scale.mean == nil { #expect(surprises[5] == 0) }
+        }
+        // Above what is typical, less is expected of the others than of the anchor.
+        let scale = ValueScale(mean: 0, spread: 1)
+        #expect(scale.surprise(of: 2, beside: 2) > 0 && scale.surprise(of: -2, beside: -2) < 0)
+    }
+
     @Test func confidenceErrsNoMoreOftenThanItSays() async throws {
         var (changed, steps, expected, saved) = (0, 0, 0.0, 0)
         for seed in 0..<400 as Range<UInt64> {

@@ -87,8 +87,9 @@ struct CandidateSearch {
         let winner = verdict.winner
         if let first = view.values[anchor] {
             let others = view.values.indices.filter { $0 != anchor }
+            let scale = scale
             memory.learn(
-                differences: others.compactMap { index in view.values[index].map { $0 - first } },
+                surprises: others.compactMap { view.values[$0].map { scale.surprise(of: $0, beside: first) } },
                 contested: !report.isCertified, lost: winner != anchor)
         }
         if let confidence = settings.confidence { audit(view, winner, confidence, &report) }
@@ -104,7 +105,7 @@ struct CandidateSearch {
         }
         let others = view.values.indices.filter { view.values[$0] != nil && !audited.contains($0) }
         guard let best = view.best(among: others) else { return }
-        for index in audited where chance(of: index, against: best, view) <= 1 - confidence {
+        for index in audited where chance(of: index, against: best, view) <= SearchMemory.mostRisk * (1 - confidence) {
             report.audited += 1
             if winner == index { report.auditMisses += 1 }
         }

@@ -1,16 +1,16 @@
 import Foundation
 
-/// A predictive distribution of Q(z) − Q(anchor), the anchor being the candidate that wins when all values are equal:
-/// Student's t, from a prior and the differences seen in this answer (theory.md section 7, statistical pruning).
+/// A predictive distribution of what a candidate's value surprises by (``ValueScale``): Student's t, from a prior and what
+/// was seen in this answer.
 ///
-/// The differences seen are those of candidates that were chosen by their probabilities and the noise of the step, never
-/// by their values, so they are a fair sample of what such candidates differ by.
+/// What was seen are candidates that were evaluated for their probabilities and the anchor's value, never for their own,
+/// so they are a fair sample of what such candidates come to.
 public struct DifferenceModel: Sendable {
-    /// Differences that the prior counts for.
+    /// Candidates that the prior counts for.
     static let priorCount = 12.0
-    /// Standard deviation of the differences in spreads of a reward on typical answers: 0.30 was measured
-    /// (theory.md section 7).
-    static let priorSpread = 0.3
+    /// What the variance is more when the anchor's value is guessed by that of the last choice: between steps it moves by
+    /// 0.57 spreads (measured as ``ValueScale`` says).
+    static let guessing = 1.5
 
     private(set) var count = 0.0
     private var sum = 0.0
@@ -18,22 +18,24 @@ public struct DifferenceModel: Sendable {
 
     public init() {}
 
-    public mutating func add(_ difference: Double) {
+    public mutating func add(_ surprise: Double) {
         count += 1
-        sum += difference
-        squares += difference * difference
+        sum += surprise
+        squares += surprise * surprise
     }
 
-    /// P(Q(z) − Q(anchor) > `need`).
+    /// P(surprise > `need`).
     ///
-    /// - Parameter spread: the reward's spread on typical answers; without one the first differences must tell.
-    public func chance(above need: Double, spread: Double?) -> Double {
+    /// - Parameters:
+    ///   - spread: standard deviation of the prior; without one the first candidates must tell.
+    ///   - isGuess: whether the anchor's value is not known.
+    public func chance(above need: Double, spread: Double?, isGuess: Bool = false) -> Double {
         let weight = spread == nil ? 0 : Self.priorCount
         let total = count + weight
         guard total >= Self.priorCount else { return 1 }
-        let scale = Self.priorSpread * (spread ?? 0)
+        let scale = spread ?? 0
         let mean = sum / total
-        let variance = max(0, (squares + weight * scale * scale) / total - mean * mean)
+        let variance = max(0, (squares + weight * scale * scale) / total - mean * mean) * (isGuess ? Self.guessing : 1)
         guard variance > 0 else { return need < mean ? 1 : need > mean ? 0 : 0.5 }
         return StudentT.upperTail((need - mean) / (variance * (1 + 1 / total)).squareRoot(), freedom: total - 1)
     }

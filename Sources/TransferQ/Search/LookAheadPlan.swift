@@ -8,38 +8,71 @@ extension CandidateSearch {
         guard let rollouts = estimator as? any RolloutEstimator else {
             return open.map { ValuePlace(candidate: [view.proposal.tokens[$0]], numbers: 0..<1) }
         }
-        let wanted = firstWanted(open, view)
-        var places = wanted.map { place(view.proposal.tokens[$0], path: [], rollouts) }
-        let look = rollouts.lookAhead
-        guard settings.isOn(.lookAhead), look.sampling.isGreedy, !needsAll, !settings.isRace else { return places }
+        let looksAhead =
+            settings.isOn(.lookAhead) && rollouts.lookAhead.sampling.isGreedy && !needsAll && !settings.isRace
+        if looksAhead, let anchors = anchorsFirst(open, view, rollouts) { return anchors }
+        var places = firstWanted(open, view).map { place(view.proposal.tokens[$0], path: [], rollouts) }
+        guard looksAhead else { return places }
 
         let path = expectedPath(view)
         var confidence = 1.0
-        var ahead = 1
-        while ahead < path.count, places.count < width, confidence > 0.5 {
-            let end = min(path.count - 1, ahead + stride(places: places.count, ahead: ahead) - 1)
-            let proposals = try await guidance.proposals(along: Array(path.prefix(end)), from: state)
-            for step in ahead...end {
-                let there = state.ahead(Array(path.prefix(step)))
-                let proposal = proposals[step]
-                let anchor = proposal.anchor
-                guard proposal.tokens[anchor] == path[step] else { return places }
-                if isGated(proposal) { continue }
-                var view = StepView(proposal, at: there, search: self)
-                view.assume(memory.lastValue, of: anchor)
-                let open = judge(view).open
-                guard !open.isEmpty else { continue }
-                var needed = open.filter { $0 != anchor }
-                if memory.estimate(of: there.response + [path[step]]) == nil { needed.insert(anchor, at: 0) }
-                guard places.count + needed.count <= width else { return places }
-                places += needed.map { place(proposal.tokens[$0], path: Array(path.prefix(step)), rollouts) }
-                confidence *= 1 - memory.lossRate
-                if confidence <= 0.5 { break }
+        // The first step that is not looked at yet, and one behind those whose candidates are at hand.
+        var (ahead, end) = (1, 1)
+        var proposals: [Proposal] = []
+        while ahead < path.count, places.count < width, confidence > Self.leastConfidence {
+            if ahead == end {
+                end = min(path.count, ahead + stride(places: places.count, ahead: ahead))
+                proposals = try await guidance.proposals(along: Array(path.prefix(end - 1)), from: state)
             }
-            ahead = end + 1
+            let there = state.ahead(Array(path.prefix(ahead)))
+            let proposal = proposals[ahead]
+            let anchor = proposal.anchor
+            guard proposal.tokens[anchor] == path[ahead] else { return places }
+            var view = StepView(proposal, at: there, search: self)
+            view.assume(memory.lastValue, of: anchor)
+            let open = isGated(proposal) ? [] : judge(view).open
+            if !open.isEmpty {
+                var needed = open.filter { $0 != anchor }
+                if memory.estimate(of: there.response + [path[ahead]]) == nil { needed.insert(anchor, at: 0) }
+                if places.count + needed.count > width { break }
+                places += needed.map { place(proposal.tokens[$0], path: Array(path.prefix(ahead)), rollouts) }
+                confidence *= 1 - memory.lossRate
+            }
+            ahead += 1
         }
-        return places
+        return places + anchors(on: path, from: ahead, rollouts)
     }
+
+    /// The anchor and those of coming steps, where all that it takes is to extend one rollout: what they are worth tells
+    /// which of the others are wanted at all. Nil where they are known, or do not matter.
+    private func anchorsFirst(
+        _ open: [Int], _ view: StepView, _ rollouts: any RolloutEstimator
+    ) -> [ValuePlace]? {
+        let anchor = view.proposal.anchor
+        guard open.contains(anchor), isPrunedByValue, isKnownAhead(anchor, view) else { return nil }
+        return anchors(on: guidance.expectedPath(of: view.proposal, from: state), from: 0, rollouts)
+    }
+
+    /// Whether what some candidates are worth excludes others.
+    private var isPrunedByValue: Bool { settings.isOn(.prune) && (settings.confidence != nil || range != nil) }
+
+    /// The tokens of a path from a place on, as candidates whose values are not known yet, where another policy than the
+    /// one that rolls out chooses the way the first one only.
+    private func anchors(on path: [Token], from start: Int, _ rollouts: any RolloutEstimator) -> [ValuePlace] {
+        guard isPrunedByValue else { return [] }
+        let isTilted = rollouts.scorer.policy === guidance.tilted(state.task)
+        let end = min(path.count, start + (isTilted ? Self.anchorsAhead : start == 0 ? 1 : 0))
+        return (start..<max(start, end)).compactMap { step in
+            memory.estimate(of: state.response + path.prefix(step + 1)) == nil
+                ? place(path[step], path: Array(path.prefix(step)), rollouts) : nil
+        }
+    }
+
+    /// So many in a row: extending one rollout is a pass of one token each, cheap beside a batch of rollouts, and behind the
+    /// token that another candidate wins it is for nothing.
+    private static let anchorsAhead = 12
+    /// Chance of coming that far that is worth rollouts.
+    private static let leastConfidence = 0.5
 
     /// Rollouts that a batch is filled up to.
     private var width: Int { settings.width ?? state.task.batchWidth }

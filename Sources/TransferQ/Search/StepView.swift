@@ -108,19 +108,36 @@ extension CandidateSearch {
                 wanted.append(index)
             }
         }
-        if !wanted.isEmpty, view.values[anchor] == nil { wanted.append(anchor) }
+        if view.values[anchor] == nil, !wanted.isEmpty || isKnownAhead(anchor, view) { wanted.append(anchor) }
         return Verdict(open: wanted.sorted(), winner: winner, risk: risk)
+    }
+
+    /// Whether a candidate's greedy rollout has but to be extended, so that its value costs next to nothing.
+    func isKnownAhead(_ index: Int, _ view: StepView) -> Bool {
+        guard let rollouts = estimator as? any RolloutEstimator, rollouts.lookAhead.sampling.isGreedy,
+            settings.isOn(.reuse)
+        else { return false }
+        return !memory.beginning(of: view.state.response + [view.proposal.tokens[index]]).tokens.isEmpty
     }
 
     /// The chance that a candidate beats `best`, or the anchor when nothing is known yet.
     func chance(of index: Int, against best: Int?, _ view: StepView) -> Double {
         let anchor = view.proposal.anchor
-        let priorities = view.proposal.priorities
-        var need = guidance.alpha * (priorities[anchor] - priorities[index])
-        if let best, let value = view.values[best], let first = view.values[anchor] {
-            need = guidance.alpha * (priorities[best] - priorities[index]) + value - first
-        }
-        return memory.differences.chance(above: need, spread: estimator.valueSpread)
+        let scale = scale
+        let first = view.values[anchor] ?? memory.lastValue ?? scale.typical
+        var (rival, toBeat) = (anchor, first)
+        if let best, let value = view.values[best] { (rival, toBeat) = (best, value) }
+        toBeat += guidance.alpha * (view.proposal.priorities[rival] - view.proposal.priorities[index])
+        return memory.differences.chance(
+            above: scale.surprise(of: toBeat, beside: first), spread: scale.spread,
+            isGuess: view.values[anchor] == nil)
+    }
+
+    /// The scale that values differ on; with the range that the user states where the reward states none.
+    var scale: ValueScale {
+        var scale = estimator.valueScale
+        if scale.range == nil, estimator.valueRange == nil { scale.range = settings.range }
+        return scale
     }
 
     func isAudited(_ token: Token, _ state: DecodingState) -> Bool {

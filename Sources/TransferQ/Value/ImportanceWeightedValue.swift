@@ -15,7 +15,8 @@ struct ImportanceWeightedValue: RolloutEstimator {
     var valueRange: ClosedRange<Double>? { scorer.reward.range }
 
     func estimates(for places: [ValuePlace], in state: DecodingState) async throws -> ValueEstimates {
-        var (branches, usage) = try await scorer.branches(for: places, in: state)
+        var (branches, usage) = try await scorer.branches(
+            for: places, in: state, forRatios: baselineReward == nil)
         let logWeights: [[Double]]
         if let baselineReward {
             let unique = UniqueCompletions(branches.flatMap(\.completions))

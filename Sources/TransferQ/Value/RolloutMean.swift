@@ -9,7 +9,7 @@ struct RolloutMean: RolloutEstimator {
     var valueRange: ClosedRange<Double>? { scorer.reward.range }
 
     func estimates(for places: [ValuePlace], in state: DecodingState) async throws -> ValueEstimates {
-        let (branches, usage) = try await scorer.branches(for: places, in: state)
+        let (branches, usage) = try await scorer.branches(for: places, in: state, forRatios: false)
         return ValueEstimates(estimates: branches.map { ValueEstimate(meanOf: $0.rollouts) }, usage: usage)
     }
 }

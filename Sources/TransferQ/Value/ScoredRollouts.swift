@@ -16,14 +16,18 @@ struct RolloutScorer: Sendable {
     /// One branch per place, in order. A candidate that completes the response has one rollout without tokens.
     ///
     /// Where the reward reads hidden states that a policy at hand has anyway, that policy's own pass serves.
-    func branches(for places: [ValuePlace], in state: DecodingState) async throws -> ([Branch], Usage) {
+    ///
+    /// - Parameter forRatios: whether ``logRatios(of:in:usage:)`` is to come, for which the reference reads the rollouts.
+    func branches(
+        for places: [ValuePlace], in state: DecodingState, forRatios: Bool
+    ) async throws -> ([Branch], Usage) {
         let conversation = state.task.conversation
         var usage = Usage()
         let rollouts = try await self.rollouts(
             from: places, in: state, wantsStates: try await reward.reads(policy, in: conversation), usage: &usage)
         var readings: [[Reading]]?
         let reference = state.task.reference
-        if reference !== policy, try await reward.reads(reference, in: conversation) {
+        if forRatios, reference !== policy, try await reward.reads(reference, in: conversation) {
             readings = try await read(places, rollouts, by: reference, in: state, wantsStates: true, usage: &usage)
         }
         let completions = places.indices.map { index in

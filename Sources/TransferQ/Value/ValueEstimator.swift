@@ -6,13 +6,13 @@ public protocol ValueEstimator: Sendable {
     /// The closed interval that every estimate lies in, when there is one: what pruning by bounds goes by.
     var valueRange: ClosedRange<Double>? { get }
 
-    /// Standard deviation of rewards of typical answers, in units of value, when it is known.
-    var valueSpread: Double? { get }
+    /// What is known of how values differ before any is.
+    var valueScale: ValueScale { get }
 }
 
 extension ValueEstimator {
     public var valueRange: ClosedRange<Double>? { nil }
-    public var valueSpread: Double? { nil }
+    public var valueScale: ValueScale { ValueScale() }
 }
 
 /// Values by rollouts: what a search can ask for in parts, and ahead of the step that needs them.
@@ -28,7 +28,7 @@ protocol RolloutEstimator: ValueEstimator {
 
 extension RolloutEstimator {
     var lookAhead: LookAhead { scorer.lookAhead }
-    var valueSpread: Double? { scorer.reward.calibration?.spread }
+    var valueScale: ValueScale { ValueScale(of: scorer.reward) }
 
     func estimates(for candidates: [[Token]], in state: DecodingState) async throws -> ValueEstimates {
         let places = candidates.map { ValuePlace(candidate: $0, numbers: 0..<lookAhead.rollouts) }

@@ -24,8 +24,7 @@ struct HeadValue: ValueEstimator {
     let policy: any Policy
 
     var valueRange: ClosedRange<Double>? { head.range }
-    // Differences have their prior in spreads of rewards.
-    var valueSpread: Double? { head.differenceSpread / DifferenceModel.priorSpread }
+    var valueScale: ValueScale { ValueScale(spread: head.differenceSpread) }
 
     func estimates(for candidates: [[Token]], in state: DecodingState) async throws -> ValueEstimates {
         let continuations = candidates.map { Continuation(prefix: $0, tokens: []) }

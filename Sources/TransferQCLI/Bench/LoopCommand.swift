@@ -21,16 +21,17 @@ struct LoopCommand: AsyncParsableCommand {
     @OptionGroup var file: PromptFileOptions
     @Option(help: "Tokens that the loop in transformers decodes of each answer; 0 leaves it out.") var loopTokens = 4
     @Option(help: "Confidence of the third side.") var confidence = 0.99
-    @Flag(help: "Search every state of the third side in full, too, and count the choices that differ.") var check =
+    @Flag(help: "Search every state of the third side in full, too, and count the choices that it changes.") var check =
         false
     @Option(help: "The Python to run the loop in.") var python = "python3"
     @Option(help: "The loop.") var script = "Benchmarks/transformers_loop.py"
     @Option(help: "bfloat16 or float32.") var dtype = "bfloat16"
 
-    /// The file of a reward that the loop in transformers knows as well.
+    /// The file of a reward that the loop in transformers knows as well; that reads it in its own `dtype`.
     fileprivate var head: String? {
         let form = "z:head:"
-        return steering.reward.hasPrefix(form) ? String(steering.reward.dropFirst(form.count)) : nil
+        return steering.reward.hasPrefix(form)
+            ? Quantization.split(String(steering.reward.dropFirst(form.count))).path : nil
     }
 
     func validate() throws {
@@ -49,6 +50,9 @@ struct LoopCommand: AsyncParsableCommand {
         var sides: [BenchSide]
         var loopSecondsPerToken: [Double] = []
         var checkedSteps = 0
+        /// Choices that differ from those of a search of the same state in full, for whatever reason.
+        var differentChoices = 0
+        /// Choices that a candidate which was left out would have changed, what was known having the values that it had.
         var changedChoices = 0
     }
 
@@ -75,12 +79,12 @@ struct LoopCommand: AsyncParsableCommand {
                 let method = methods[side].1
                 let session = try await sessions.open(conversation, methods: [method])
                 let isChecked = check && side == methods.count - 1
-                let steps = Mutex<[[Token]]>([])
+                let steps = Mutex<[Decision]>([])
                 let summary = try await session.measure(method) { step in
-                    steps.withLock { $0.append(step.decision.tokens) }
+                    steps.withLock { $0.append(step.decision) }
                 }
                 report.sides[side].add(summary)
-                if turn == 0 { answer = steps.withLock { $0.flatMap(\.self) } }
+                if turn == 0 { answer = steps.withLock { $0.flatMap(\.tokens) } }
                 if let loop {
                     for place in stride(from: turn, to: loopTokens, by: methods.count) {
                         let step = (2 * place + 1) * answer.count / (2 * loopTokens)
@@ -92,9 +96,11 @@ struct LoopCommand: AsyncParsableCommand {
                 let taken = steps.withLock { $0 }
                 for step in taken.indices {
                     let state = DecodingState(
-                        task: try session.task(), response: Array(taken[..<step].joined()), step: step)
+                        task: try session.task(), response: Array(taken[..<step].map(\.tokens).joined()), step: step)
+                    let full = try await plain.method.decide(state)
                     report.checkedSteps += 1
-                    report.changedChoices += try await plain.method.decide(state).tokens == taken[step] ? 0 : 1
+                    report.differentChoices += full.tokens == taken[step].tokens ? 0 : 1
+                    report.changedChoices += taken[step].isBeaten(in: full, alpha: steering.alpha) ? 1 : 0
                 }
             }
             if loop != nil { report.loopSecondsPerToken.append(loopSeconds.reduce(0, +) / Double(loopTokens)) }
@@ -133,9 +139,25 @@ struct LoopCommand: AsyncParsableCommand {
                 report.alpha, gain / spread, report.sides[3].name, 100 * kept / gain)
         }
         if report.checkedSteps > 0 {
-            lines += "\n\(report.changedChoices) of \(report.checkedSteps) of its choices differ from the full search's"
+            lines +=
+                "\n\(report.changedChoices) of its \(report.checkedSteps) choices would be others had nothing been left "
+                + "out; \(report.differentChoices) differ from those of a search in full, values moving with the shape of "
+                + "a batch in other formats than f32"
         }
         return lines
+    }
+}
+
+extension Decision {
+    /// Whether a candidate that has no value here beats the choice, by the value that it has in a search in full of the
+    /// same state.
+    fileprivate func isBeaten(in full: Decision, alpha: Double) -> Bool {
+        func value(_ tokens: [Token]) -> Double? { candidates.first { $0.tokens == tokens }?.value }
+        guard let chosen = full.candidates.first(where: { $0.tokens == tokens }) else { return true }
+        let moved = value(tokens).map { known in (known - (chosen.value ?? known)) / alpha } ?? 0
+        return full.candidates.contains {
+            $0.tokens != tokens && value($0.tokens) == nil && $0.score > chosen.score + moved
+        }
     }
 }
 

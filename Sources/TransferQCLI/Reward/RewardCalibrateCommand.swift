@@ -44,6 +44,9 @@ struct RewardCalibrateCommand: AsyncParsableCommand {
         if write, !rewards.reward[0].hasPrefix("head:") {
             throw ValidationError("--write needs a single reward head:FILE")
         }
+        if write, let format = Quantization.split(rewards.reward[0]).format {
+            throw ValidationError("--write keeps figures of the head's own format; leave @\(format.rawValue) out")
+        }
     }
 
     func run() async throws {

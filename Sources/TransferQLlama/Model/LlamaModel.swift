@@ -97,6 +97,9 @@ public final class LlamaModel {
     public nonisolated let hasPreciseWeights: Bool
     /// Whether the weights have the 16 bits of bfloat16.
     nonisolated let hasBrainFloatWeights: Bool
+    /// How hidden states are read for rewards: what they are worth shall not depend on who reads them, and with 32 bits
+    /// hardly on what is read beside them.
+    public nonisolated var readingAttention: LlamaContext.Attention { hasBrainFloatWeights ? .matrix : .precise }
     /// What ends an answer; nil when the vocabulary has no such token.
     public nonisolated let endToken: Token?
     /// Width of the final hidden states.

@@ -36,7 +36,8 @@ public final class ModelRewards {
         }
         return RewardCatalogue.rules.adding([
             RewardKind(
-                name: "head", argument: "FILE", summary: "a linear head, made by transferq reward fit or convert"
+                name: "head", argument: "FILE[@FORMAT]",
+                summary: "a linear head, made by transferq reward fit or convert; FORMAT is one to read its model in"
             ) {
                 try await self.head($0)
             },
@@ -59,13 +60,21 @@ public final class ModelRewards {
     }
 
     private func head(_ name: String) async throws -> any RewardModel {
-        var path = name
-        if !name.contains("/"), !FileManager.default.fileExists(atPath: name),
-            let known = heads?.appending(path: "\(name).json").path, FileManager.default.fileExists(atPath: known)
+        var (path, format) = Quantization.split(name)
+        if !path.contains("/"), !FileManager.default.fileExists(atPath: path),
+            let known = heads?.appending(path: "\(path).json").path, FileManager.default.fileExists(atPath: known)
         {
             path = known
         }
-        let head = try LinearHead.read(path)
+        var head = try LinearHead.read(path)
+        if let format {
+            guard head.backbone.type != nil else {
+                throw LlamaError.wrongBackbone(
+                    head: name, model: head.backbone.model,
+                    reason: "only known models come in other formats; leave @\(format.rawValue) out")
+            }
+            head.backbone.type = format.rawValue
+        }
         // Where the head is, its backbone may be as well.
         let neighbour = URL(filePath: path).deletingLastPathComponent().appending(path: head.backbone.model).path
         let file = try shelf.store.file(of: head.backbone, head: path, likely: likely + [neighbour])

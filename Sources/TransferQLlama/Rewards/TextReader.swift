@@ -177,7 +177,8 @@ public final class TextReader: ConversationReader {
         context = nil
         let context = try LlamaContext(
             model: model, adapter: adapter,
-            configuration: .init(cells: cells, sequences: Self.sequences, threads: threads, attention: .precise))
+            configuration: .init(
+                cells: cells, sequences: Self.sequences, threads: threads, attention: model.readingAttention))
         self.context = context
         return context
     }

@@ -19,6 +19,16 @@ public enum Quantization: String, CaseIterable, Sendable {
         }
     }
 
+    /// `FILE@TYPE` → the file, and the format that its model is to be read in; nil where none is named, or a file has that
+    /// very name.
+    public static func split(_ name: String) -> (path: String, format: Quantization?) {
+        guard let at = name.lastIndex(of: "@"),
+            let format = Quantization(rawValue: String(name[name.index(after: at)...])),
+            !FileManager.default.fileExists(atPath: name)
+        else { return (name, nil) }
+        return (String(name[..<at]), format)
+    }
+
     /// `NAME.Q4_1.gguf` → `NAME.Q8_0.gguf`.
     public func fileName(for file: String) -> String {
         let stem = file.replacing(/\.gguf$/, with: "").replacing(/[.-](?:[Bb]?[Ff]|[Qq])[0-9][0-9A-Za-z_]*$/, with: "")

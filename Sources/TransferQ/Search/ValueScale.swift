@@ -1,0 +1,55 @@
+import Foundation
+
+/// The scale on which it is guessed what a candidate is worth from what the anchor is (theory.md section 7, statistical
+/// pruning).
+///
+/// Where values have a range it is stretched, c + h·atanh((Q − c)/h), so that its ends are out of reach: close to an end
+/// the values of a step differ less, and on this scale they do not. What an anchor is worth above what answers typically
+/// are comes to other candidates in part only.
+///
+/// Measured on 885 steps of 19 prompts of hh-rlhf's `harmless-base`, the shipped head, SmolLM2-135M, k = 10, horizon 20:
+/// values go along with the anchor's at a slope of 0.71, and around that have a standard deviation of 0.90 spreads,
+/// 0.86 to 0.93 wherever the anchor stands (0.53 to 0.82 without stretching).
+public struct ValueScale: Sendable {
+    /// Where all values lie; nil without bounds.
+    public var range: ClosedRange<Double>?
+    /// What rewards of typical answers come to, before anything bends them; nil when that is not known.
+    public let mean: Double?
+    /// Standard deviation of ``surprise(of:beside:)`` to begin with; nil when the first ones must tell.
+    public let spread: Double?
+
+    public init(range: ClosedRange<Double>? = nil, mean: Double? = nil, spread: Double? = nil) {
+        self.range = range
+        self.mean = mean
+        self.spread = spread
+    }
+
+    /// Of values that are rewards.
+    init(of reward: any RewardModel) {
+        let calibration = reward.calibration
+        self.init(
+            range: reward.range, mean: calibration?.mean, spread: calibration.map { Self.surpriseSpread * $0.spread })
+    }
+
+    /// Something that a value may well be when nothing is known; 0 without a hint.
+    var typical: Double { mean ?? range.map { ($0.lowerBound + $0.upperBound) / 2 } ?? 0 }
+
+    /// How much a value is above what the anchor's lets expect, on this scale.
+    public func surprise(of value: Double, beside anchor: Double) -> Double {
+        let (own, first) = (stretched(value), stretched(anchor))
+        guard let mean else { return own - first }
+        return own - mean - Self.slope * (first - mean)
+    }
+
+    private func stretched(_ value: Double) -> Double {
+        guard let range, range.upperBound > range.lowerBound else { return value }
+        let (half, centre) = ((range.upperBound - range.lowerBound) / 2, (range.upperBound + range.lowerBound) / 2)
+        return centre + half * atanh(min(max((value - centre) / half, -Self.end), Self.end))
+    }
+
+    private static let slope = 0.7
+    /// In spreads of a reward on typical answers.
+    private static let surpriseSpread = 0.9
+    /// Nearer to an end of a range, in parts of its half, values count as this near.
+    private static let end = 0.999
+}
