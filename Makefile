@@ -43,7 +43,8 @@ bench: bench-prompts model
 	$(PROGRAM) bench engine --k 10
 	$(PROGRAM) bench engine --k 20
 	$(PROGRAM) bench engine --k 40
-	$(PROGRAM) bench loop --model $(MODEL)@bf16 $(ON_PROMPTS) --python "$$(scripts/bench-python --print)"
+	$(PROGRAM) bench loop --model $(MODEL)@bf16 --reward z:head:Rewards/harmless.json@bf16 $(ON_PROMPTS) \
+	    --python "$$(scripts/bench-python --print)"
 	$(PROGRAM) bench speedups $(ON_PROMPTS)
 	$(PROGRAM) bench batch $(STEERED) --prompts "$(PROMPTS)" --limit 8
 	$(PROGRAM) bench cost $(STEERED)

@@ -112,8 +112,7 @@ final class SearchMemory: Sendable {
     /// What a step may risk so that the mean over the steps stays within `rate`: what earlier steps left, but no more than
     /// two steps' worth.
     ///
-    /// With ten steps' worth the mean was kept as well, but it went where most was at stake: on the steps that
-    /// ``ValueScale`` was measured on, 1 % of the choices and 10 % of the gain were lost; with two steps' worth none.
+    /// With ten steps' worth the mean was kept as well, but it went where most was at stake.
     func allowedRisk(rate: Double) -> Double {
         contents.withLock { contents in
             min(Self.mostRisk * rate, rate * Double(contents.risk.steps + 1) - contents.risk.taken)
