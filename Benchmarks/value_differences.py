@@ -19,8 +19,8 @@ from collections.abc import Callable, Iterator
 Pair = tuple[float, float]  # the anchor's value, and another candidate's
 
 
-def steps(path: str, alpha: float) -> Iterator[tuple[int, list[float]]]:
-    """The prompt's number and the values of each step, the anchor's first."""
+def steps(path: str, alpha: float) -> Iterator[tuple[int, list[float], float]]:
+    """The prompt's number, the values of each step, the anchor's first, and that of the choice."""
     with open(path, encoding="utf-8") as lines:
         for line in filter(str.strip, lines):
             try:
@@ -31,7 +31,8 @@ def steps(path: str, alpha: float) -> Iterator[tuple[int, list[float]]]:
             if not isinstance(candidates, list) or any(c.get("value") is None for c in candidates):
                 continue
             candidates.sort(key=lambda c: c["value"] / alpha - c["score"])
-            yield record.get("prompt", 0), [c["value"] for c in candidates]
+            chosen = max(candidates, key=lambda c: c["score"])["value"]
+            yield record.get("prompt", 0), [c["value"] for c in candidates], chosen
 
 
 def stretched(half: float) -> Callable[[float], float]:
@@ -54,10 +55,10 @@ def main() -> None:
     options = parser.parse_args()
     scale = stretched(options.half)
     known = list(steps(options.trace, options.alpha))
-    pairs = [(values[0], value) for _, values in known for value in values[1:]]
+    pairs = [(values[0], value) for _, values, _ in known for value in values[1:]]
     if len(pairs) < 3:
         parser.error(f"{options.trace} holds no searches in full; trace with --without prune")
-    print(f"{len(known)} steps of {len({prompt for prompt, _ in known})} prompts")
+    print(f"{len(known)} steps of {len({prompt for prompt, *_ in known})} prompts")
     plain = statistics.stdev(v - a for a, v in pairs)
     print(f"differences from the anchor: mean {statistics.fmean(v - a for a, v in pairs):.2f}, standard deviation {plain:.2f}")
     raw = describe("as they are", pairs)
@@ -69,6 +70,13 @@ def main() -> None:
         spread = statistics.stdev(v - raw[1] - raw[0] * a for a, v in part)
         other = statistics.stdev(scale(v) - wide[1] - wide[0] * scale(a) for a, v in part)
         print(f"  anchor {low} to {high}: {spread:.2f} as they are, {other:.2f} stretched ({len(part)} candidates)")
+    moves = [
+        scale(values[0]) - scale(chosen)
+        for (before, _, chosen), (prompt, values, _) in zip(known, known[1:])
+        if prompt == before
+    ]
+    if moves:
+        print(f"anchor after the last choice, stretched: standard deviation {statistics.pstdev(moves):.2f}")
 
 
 if __name__ == "__main__":

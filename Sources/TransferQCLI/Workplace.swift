@@ -170,9 +170,8 @@ struct Workplace: Sendable {
                 sequences: min(parallel * (share + policies) + spare, LlamaLibrary.maximumSequences),
                 threads: models.options.threads,
                 // Who chooses 32 bits wants answers that do not depend on the shape of a batch.
-                attention: model.hasPreciseWeights
-                    ? .precise
-                    : sharesStates ? model.readingAttention : parallel == 1 && share > 1 ? .matrix : .flash)
+                attention: sharesStates || model.hasPreciseWeights
+                    ? model.readingAttention : parallel == 1 && share > 1 ? .matrix : .flash)
         }
         func reads(_ model: LlamaModel, _ prompt: [Token], _ adapter: LlamaAdapter?) -> Bool {
             rewardSource == model.stateSource(prompt: prompt, adapter: adapter)

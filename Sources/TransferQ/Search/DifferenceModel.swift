@@ -8,8 +8,8 @@ import Foundation
 public struct DifferenceModel: Sendable {
     /// Candidates that the prior counts for.
     static let priorCount = 12.0
-    /// What the variance is more when the anchor's value is guessed by that of the last choice: between steps it moves by
-    /// 0.57 spreads (measured as ``ValueScale`` says).
+    /// What the variance is more when the anchor's value is guessed by that of the last choice: from
+    /// there it is 0.55 spreads away (measured as ``ValueScale`` says).
     static let guessing = 1.5
 
     private(set) var count = 0.0

@@ -61,8 +61,8 @@ extension CandidateSearch {
     private func anchors(on path: [Token], from start: Int, _ rollouts: any RolloutEstimator) -> [ValuePlace] {
         guard isPrunedByValue else { return [] }
         let isTilted = rollouts.scorer.policy === guidance.tilted(state.task)
-        let end = min(path.count, start + (isTilted ? Self.anchorsAhead : start == 0 ? 1 : 0))
-        return (start..<max(start, end)).compactMap { step in
+        let places = path.indices.dropFirst(start).prefix(isTilted ? Self.anchorsAhead : start == 0 ? 1 : 0)
+        return places.compactMap { step in
             memory.estimate(of: state.response + path.prefix(step + 1)) == nil
                 ? place(path[step], path: Array(path.prefix(step)), rollouts) : nil
         }
