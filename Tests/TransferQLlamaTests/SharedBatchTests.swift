@@ -75,6 +75,29 @@ import TransferQLlama
         for (one, other) in zip(got.joined(), logs[2...].joined()) { #expect(abs(one - other) < 1e-3) }
     }
 
+    @Test func whatIsAnnouncedBringsItsStates() async throws {
+        let pair = try await Self.pair()
+        let (tokens, logs) = try await Self.path(of: pair.one, length: 4)
+        let response = Array(tokens.prefix(3))
+        func states() async throws -> PooledState {
+            let readings = try await pair.one.read([.init(prefix: [], tokens: [])], after: response, wantsStates: true)
+            return try #require(readings[0].state)
+        }
+        let alone = try await states()
+        _ = try await pair.other.candidates(after: [], count: 1)
+        _ = try await pair.one.candidates(after: [tokens[1]], count: 1)
+        let before = await pair.context.decodedBatches
+        try await pair.one.prepare(after: response, along: [])
+        _ = try await pair.other.candidates(after: [tokens[0]], count: 1)
+        let together = try await states()
+        let log = try await pair.one.logProbabilities(of: [tokens[3]], after: response)[0]
+        #expect(await pair.context.decodedBatches == before + 1, "all of it came with the other's batch")
+        #expect(abs(log - logs[3][0]) < 1e-3)
+        for (one, other) in zip(together.last + together.mean, alone.last + alone.mean) {
+            #expect(abs(one - other) < 1e-3 * max(1, abs(other)))
+        }
+    }
+
     @Test func whatIsAnnouncedComesAloneWhenNobodyElseDecodes() async throws {
         let pair = try await Self.pair()
         let (tokens, logs) = try await Self.path(of: pair.one, length: 4)

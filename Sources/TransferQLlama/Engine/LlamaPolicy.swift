@@ -153,21 +153,24 @@ public final class LlamaPolicy: Policy, CellKeeper {
         // The logits after the response come first; what is behind them can wait until they are missing as well.
         if rows[promptLength + response.count] != nil, trunkTokens.starts(with: prompt + response) { return }
         let missing = try turnTrunk(to: response, along: path, wantsRows: true)
-        guard !missing.isEmpty, missing.count <= LlamaContext.mostPassengerTokens, !keepsStates else { return }
-        let first = trunkTokens.count
+        // The prompt's states are nobody's business, and its tokens are many.
+        guard !missing.isEmpty, missing.count <= LlamaContext.mostPassengerTokens, trunkTokens.count >= promptLength
+        else { return }
+        let (first, knownStates) = (trunkTokens.count, trunkStates.count)
         isBoarding = true
         decodedTokens += missing.count
-        context.board(entries(of: missing[...], isRead: false), of: self, results: .logits) {
+        let results = LlamaContext.Results.logits(andStates: keepsStates)
+        context.board(entries(of: missing[...], isRead: keepsStates), of: self, results: results) {
             [weak self] index, output in
-            self?.keepRow(output.logits, at: first + index + 1)
+            self?.keep(output, at: first + index + 1)
         } land: { [weak self] error in
-            self?.land(missing, behind: first, error)
+            self?.land(missing, behind: first, knownStates: knownStates, error)
         }
     }
 
-    private func land(_ tokens: [Token], behind first: Int, _ error: (any Error)?) {
+    private func land(_ tokens: [Token], behind first: Int, knownStates: Int, _ error: (any Error)?) {
         isBoarding = false
-        if error == nil { trunkTokens += tokens } else { dropDecoded(behind: first) }
+        if error == nil { trunkTokens += tokens } else { dropDecoded(behind: first, knownStates: knownStates) }
     }
 
     /// Waits for what goes along with others' batches. What fails there is decoded again by whoever needs it, who is then
@@ -227,13 +230,11 @@ public final class LlamaPolicy: Policy, CellKeeper {
                 entries(of: tokens, isRead: wantsStates), results: .logits(andStates: wantsStates && keepsStates),
                 signal: signal
             ) { index, output in
-                keepRow(output.logits, at: first + index + 1)
-                if let state = output.state { trunkStates += state }
+                keep(output, at: first + index + 1)
             }
             trunkTokens += tokens
         } catch {
-            trunkStates.removeLast(trunkStates.count - knownStates)
-            dropDecoded(behind: first)
+            dropDecoded(behind: first, knownStates: knownStates)
             throw error
         }
     }
@@ -248,12 +249,14 @@ public final class LlamaPolicy: Policy, CellKeeper {
         }
     }
 
-    private func keepRow(_ row: LogitRow, at length: Int) {
-        if length >= start { rows[length] = Array(row.logits) }
+    private func keep(_ output: LlamaContext.Output, at length: Int) {
+        if length >= start { rows[length] = Array(output.logits.logits) }
+        if let state = output.state { trunkStates += state }
     }
 
     /// Whatever part of a batch was decoded is not to be trusted when it failed.
-    private func dropDecoded(behind first: Int) {
+    private func dropDecoded(behind first: Int, knownStates: Int) {
+        trunkStates.removeLast(trunkStates.count - knownStates)
         rows = rows.filter { $0.key <= first }
         if context.isTrimmed(trunk, to: first) { return }
         // Only all of it can go.
