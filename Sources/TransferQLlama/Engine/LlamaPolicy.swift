@@ -156,7 +156,7 @@ public final class LlamaPolicy: Policy, CellKeeper {
         // The prompt's states are nobody's business, and its tokens are many.
         guard !missing.isEmpty, missing.count <= LlamaContext.mostPassengerTokens, trunkTokens.count >= promptLength
         else { return }
-        let (first, knownStates) = (trunkTokens.count, trunkStates.count)
+        let first = trunkTokens.count
         isBoarding = true
         decodedTokens += missing.count
         let results = LlamaContext.Results.logits(andStates: keepsStates)
@@ -164,13 +164,13 @@ public final class LlamaPolicy: Policy, CellKeeper {
             [weak self] index, output in
             self?.keep(output, at: first + index + 1)
         } land: { [weak self] error in
-            self?.land(missing, behind: first, knownStates: knownStates, error)
+            self?.land(missing, behind: first, error)
         }
     }
 
-    private func land(_ tokens: [Token], behind first: Int, knownStates: Int, _ error: (any Error)?) {
+    private func land(_ tokens: [Token], behind first: Int, _ error: (any Error)?) {
         isBoarding = false
-        if error == nil { trunkTokens += tokens } else { dropDecoded(behind: first, knownStates: knownStates) }
+        if error == nil { trunkTokens += tokens } else { dropDecoded(behind: first) }
     }
 
     /// Waits for what goes along with others' batches. What fails there is decoded again by whoever needs it, who is then
@@ -224,7 +224,6 @@ public final class LlamaPolicy: Policy, CellKeeper {
     private func extendTrunk(with tokens: ArraySlice<Token>, wantsStates: Bool, signal: AbortSignal) async throws {
         guard !tokens.isEmpty else { return }
         let first = trunkTokens.count
-        let knownStates = trunkStates.count
         do {
             try await decode(
                 entries(of: tokens, isRead: wantsStates), results: .logits(andStates: wantsStates && keepsStates),
@@ -234,7 +233,7 @@ public final class LlamaPolicy: Policy, CellKeeper {
             }
             trunkTokens += tokens
         } catch {
-            dropDecoded(behind: first, knownStates: knownStates)
+            dropDecoded(behind: first)
             throw error
         }
     }
@@ -255,8 +254,8 @@ public final class LlamaPolicy: Policy, CellKeeper {
     }
 
     /// Whatever part of a batch was decoded is not to be trusted when it failed.
-    private func dropDecoded(behind first: Int, knownStates: Int) {
-        trunkStates.removeLast(trunkStates.count - knownStates)
+    private func dropDecoded(behind first: Int) {
+        cutStates(to: first)
         rows = rows.filter { $0.key <= first }
         if context.isTrimmed(trunk, to: first) { return }
         // Only all of it can go.
@@ -271,6 +270,11 @@ public final class LlamaPolicy: Policy, CellKeeper {
         try context.trim(trunk, from: length)
         trunkTokens.removeLast(trunkTokens.count - length)
         rows = rows.filter { $0.key <= length }
+        cutStates(to: length)
+    }
+
+    /// Keeps the states of the trunk's first `length` tokens.
+    private func cutStates(to length: Int) {
         trunkStates = Array(trunkStates.prefix(max(0, length - promptLength + 1) * context.model.width))
     }
 
