@@ -13,7 +13,11 @@ struct BatchOptions: ParsableArguments {
     @Option(help: "With --batch: the first so many prompts only.")
     var limit: Int?
 
-    @Option(help: "With --batch: prompts worked on at the same time, which share llama.cpp's batches (default: 8).")
+    @Option(
+        help: """
+            With --batch: prompts worked on at the same time, which share llama.cpp's batches (default: 8). With rollouts \
+            on a processor each thread has a share of them.
+            """)
     var parallel: Int?
 
     @Option(help: "With --batch: append answers to this file; a run that was cut goes on where it was.")
@@ -30,8 +34,7 @@ struct BatchOptions: ParsableArguments {
     }
 }
 
-/// Answers many prompts, some at the same time, so that the rollouts of one fill up the batches of others. Every answer is
-/// the one that its prompt would get alone.
+/// Answers many prompts, some at the same time. Every answer is the one that its prompt would get alone.
 struct Batch {
     let models: ModelOptions
     let answer: AnswerOptions
@@ -49,8 +52,7 @@ struct Batch {
         _ places: [Int], wantsTrace: Bool = false, keepsLate: Bool = false, deliver: (BatchAnswer) throws -> Void
     ) async throws {
         guard !places.isEmpty else { return }
-        var rewards = try await Rewards(answer, models: models)
-        if parallel > 1 { rewards = rewards.exclusive() }
+        let rewards = try await Rewards(answer, models: models)
         let loaded = try await LoadedModels.load(models)
         if let value = rewards.value { try await loaded.check(value, methods: [method]) }
         let prompts = try await places.asyncMap { place in
@@ -58,23 +60,26 @@ struct Batch {
                 throw PromptFailure(place: place, reason: error)
             }
         }
-        let workplace = try await Workplace(
-            models: loaded, prompts: prompts, maximumLength: answer.maxTokens, methods: [method],
-            rewardSource: try await rewards.target?.stateSource(for: conversations[places[0]]),
-            rewards: rewards, parallel: min(parallel, places.count))
-        let (all, known) = (rewards, self)
-        try await inOrder(places.indices, parallel: parallel, keepsLate: keepsLate) { index in
-            try await known.answer(
-                places[index], prompts[index], workplace, all, warns: index == 0, wantsTrace: wantsTrace)
+        var seats = try await Seats(count: min(parallel, places.count), for: self, rewards) { [self] parallel in
+            try await Workplace(
+                models: loaded, prompts: prompts, maximumLength: answer.maxTokens, methods: [method],
+                rewardSource: try await rewards.target?.stateSource(for: conversations[places[0]]), rewards: rewards,
+                parallel: parallel)
+        }
+        try await inOrder(places.indices, seats: &seats, keepsLate: keepsLate) { [self] index, seat in
+            try await InferenceLane.$current.withValue(seat.lane) {
+                try await answer(places[index], prompts[index], seat, warns: index == 0, wantsTrace: wantsTrace)
+            }
         } deliver: {
             try deliver($0)
         }
     }
 
     private func answer(
-        _ place: Int, _ prompts: PromptTokens, _ workplace: Workplace, _ rewards: Rewards, warns: Bool, wantsTrace: Bool
+        _ place: Int, _ prompts: PromptTokens, _ seat: Seat, warns: Bool, wantsTrace: Bool
     ) async throws -> BatchAnswer {
-        let session = try await Session(workplace, conversations[place], prompts, answer: answer, rewards: rewards)
+        let session = try await Session(
+            seat.workplace, conversations[place], prompts, answer: answer, rewards: seat.rewards)
         let trace = TraceLines()
         let vocabulary = session.model.vocabulary
         let summary: GenerationSummary
@@ -108,39 +113,6 @@ struct PromptFailure: Error, CustomStringConvertible {
     let reason: any Error
 
     var description: String { "prompt \(place + 1) of the file: \(reason)" }
-}
-
-/// Runs work on items, `parallel` of them at a time, and delivers what they come to in the order of the items.
-///
-/// - Parameter keepsLate: whether, when something goes wrong, what waits for an earlier item is delivered all the same.
-func inOrder<Item: Sendable, Value: Sendable>(
-    _ items: some Collection<Item>, parallel: Int, keepsLate: Bool,
-    work: @escaping @Sendable (Item) async throws -> Value,
-    deliver: (Value) throws -> Void
-) async throws {
-    try await withThrowingTaskGroup(of: (Int, Value).self) { group in
-        var waiting = items.enumerated().makeIterator()
-        var done: [Int: Value] = [:]
-        var next = 0
-        func start() {
-            guard let (index, item) = waiting.next() else { return }
-            group.addTask { (index, try await work(item)) }
-        }
-        for _ in 0..<parallel { start() }
-        do {
-            while let (index, value) = try await group.next() {
-                done[index] = value
-                while let value = done.removeValue(forKey: next) {
-                    try deliver(value)
-                    next += 1
-                }
-                start()
-            }
-        } catch {
-            for (_, value) in keepsLate ? done.sorted(by: { $0.key < $1.key }) : [] { try deliver(value) }
-            throw error
-        }
-    }
 }
 
 extension Collection {

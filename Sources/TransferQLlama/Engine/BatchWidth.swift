@@ -30,7 +30,9 @@ public struct BatchWidth: Codable, Sendable {
         {
             return known
         }
-        let width = try await measure(model, threads: threads)
+        let width = try await InferenceLane.$current.withValue(InferenceLane(threads: count)) {
+            try await measure(model)
+        }
         // Without the file it is only measured again next time.
         try? FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         try? JSONEncoder().encode(width).write(to: file, options: .atomic)
@@ -39,13 +41,13 @@ public struct BatchWidth: Codable, Sendable {
 
     /// Decodes batches of every width; takes as long as some 400 tokens, or a few seconds.
     @InferenceActor
-    static func measure(_ model: LlamaModel, threads: Int?) async throws -> BatchWidth {
+    static func measure(_ model: LlamaModel) async throws -> BatchWidth {
         let most = widths.last ?? 1
         let context = try LlamaContext(
-            model: model, configuration: .init(cells: 512, sequences: most + 1, threads: threads, attention: .matrix))
+            model: model, configuration: .init(cells: 512, sequences: most + 1, attention: .matrix))
         let size = model.vocabulary.size
         func token(_ number: Int) -> Token { Token((number * 97 + 11) % size) }
-        let trunk = try context.lease()
+        let trunk = try context.cache.lease()
         let length = 64
         try await context.decode(
             (0..<length).map { .init(token: token($0), position: $0, sequence: trunk, isOutput: false) },
@@ -60,7 +62,7 @@ public struct BatchWidth: Codable, Sendable {
                 let entries = try (0..<width).map { index in
                     LlamaContext.Entry(
                         token: token(round + index), position: length,
-                        sequence: try context.fork(trunk, length: length), isOutput: true)
+                        sequence: try context.cache.fork(trunk, length: length), isOutput: true)
                 }
                 let begin = clock.now
                 try await context.decode(entries, signal: AbortSignal()) { _, _ in }

@@ -3,7 +3,7 @@ import Foundation
 
 /// A context of llama.cpp with a batch to fill; both are freed with their last user.
 final class ContextHandle: Sendable {
-    // Used on the inference actor only; freed when nobody can.
+    // Used on the inference actor, and on a lane while that leaves it alone; freed when nobody can.
     nonisolated(unsafe) let pointer: OpaquePointer
     /// Nil for a model that keeps nothing between calls.
     nonisolated(unsafe) let memory: llama_memory_t?
@@ -26,14 +26,13 @@ final class ContextHandle: Sendable {
         parameters.n_batch = UInt32(batchSize)
         parameters.n_ubatch = UInt32(batchSize)
         parameters.n_seq_max = UInt32(configuration.sequences)
-        parameters.n_threads = Int32(
-            min(1024, max(1, configuration.threads ?? ProcessInfo.processInfo.activeProcessorCount)))
+        parameters.n_threads = Int32(min(1024, max(1, InferenceLane.threads(wanted: configuration.threads))))
         parameters.n_threads_batch = parameters.n_threads
         parameters.kv_unified = true  // otherwise a partial fork ends the process
         switch configuration.attention {
         case .flash: break
         case .matrix:
-            if !llama_supports_gpu_offload() {
+            if !LlamaLibrary.hasAccelerator {
                 parameters.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_DISABLED
                 parameters.type_k = model.hasBrainFloatWeights ? GGML_TYPE_BF16 : GGML_TYPE_F16
                 parameters.type_v = parameters.type_k
@@ -67,6 +66,28 @@ final class ContextHandle: Sendable {
         self.model = model.handle
         memory = llama_get_memory(pointer)
         batch = llama_batch_init(Int32(batchSize), 0, Int32(configuration.sequences))
+    }
+
+    /// What a call of llama.cpp came to.
+    struct Outcome: Sendable {
+        /// Zero when all went well, 2 when it was stopped.
+        let code: Int32
+        /// What llama.cpp said of a failure.
+        let complaint: String
+    }
+
+    /// Computes the first so many rows of the batch, nothing for none; takes long, and must be left alone meanwhile.
+    ///
+    /// - Parameter threads: as many as before when nil.
+    func decode(_ rows: Int32, threads: Int?) -> Outcome {
+        if rows == 0 { return Outcome(code: 0, complaint: "") }
+        if let threads { llama_set_n_threads(pointer, Int32(threads), Int32(threads)) }
+        if graphSwitch.isRaised { return Outcome(code: 2, complaint: "") }
+        LlamaLibrary.forgetLog()
+        var batch = batch
+        batch.n_tokens = rows
+        let code = llama_decode(pointer, batch)
+        return Outcome(code: code, complaint: code == 0 ? "" : LlamaLibrary.firstComplaint(otherwise: ""))
     }
 
     deinit {

@@ -5,8 +5,8 @@ public import TransferQ
 
 /// The KV cache and compute buffers of one model (optionally under one adapter), shared by many sequences.
 ///
-/// A sequence is leased, forked and trimmed; forks share the cells of what they have in common, so forking copies
-/// nothing. llama.cpp ends the process on misuse, so every call is checked before it is made.
+/// Batches are computed on the ``InferenceLane`` that the context was made in. llama.cpp ends the process on misuse, so every
+/// call is checked before it is made.
 @InferenceActor
 public final class LlamaContext {
     public struct Configuration: Sendable {
@@ -69,21 +69,19 @@ public final class LlamaContext {
         let state: UnsafeBufferPointer<Float>?
     }
 
-    private struct WeakKeeper {
-        weak var keeper: (any CellKeeper)?
-    }
-
     public nonisolated let model: LlamaModel
     public nonisolated let adapter: LlamaAdapter?
     /// Most tokens that all sequences can hold together.
     public nonisolated let cells: Int
     /// Most tokens of one llama.cpp call.
     let batchSize: Int
+    /// Its sequences, and the cells that they hold.
+    let cache: CellCache
     private let handle: ContextHandle
-    private let pool: SequencePool
-    private var ledger: CellLedger
-    private var keepers: [WeakKeeper] = []
+    private let lane = InferenceLane.current
     private var queue = DecodeQueue()
+    /// What the lane computes right now.
+    private var underWay: DecodeQueue.Batch?
     /// Requests that have not yet read what the last batch came to; the next one would overwrite it.
     private var readers = 0
     /// Batches decoded, and tokens in them.
@@ -117,102 +115,15 @@ public final class LlamaContext {
         }
         self.model = model
         self.adapter = adapter
-        cells = Int(llama_n_ctx(handle.pointer))
-        pool = SequencePool(count: configuration.sequences)
-        ledger = CellLedger(sequences: configuration.sequences)
+        cache = CellCache(handle: handle, model: model, sequences: configuration.sequences)
+        cells = cache.cells
     }
 
     /// Sequences that someone holds right now.
-    public var leasedSequences: Int {
-        reclaim()
-        return pool.leasedCount
-    }
-
-    /// Free sequences and cells; what is kept only to save work is given up, the oldest keeper's first, until they are as
-    /// many as needed.
-    func room(sequences: Int, cells needed: Int) -> (sequences: Int, cells: Int) {
-        for entry in keepers where !hasRoom(sequences: sequences, cells: needed) { entry.keeper?.dropBranches() }
-        reclaim()
-        return (pool.size - pool.leasedCount, cells - ledger.used)
-    }
-
-    /// Whether so much is free.
-    func hasRoom(sequences: Int, cells needed: Int) -> Bool {
-        reclaim()
-        return pool.size - pool.leasedCount >= sequences && cells - ledger.used >= needed
-    }
+    public var leasedSequences: Int { cache.leasedCount }
 
     /// Cells in use right now.
-    public var usedCells: Int {
-        reclaim()
-        return ledger.used
-    }
-
-    // MARK: Sequences
-
-    /// An empty sequence, given back when its last reference goes.
-    func lease() throws -> SequenceLease {
-        reclaim()
-        if let sequence = pool.lease() { return sequence }
-        evictBranches()
-        guard let sequence = pool.lease() else {
-            throw LlamaError.tooManySequences(needed: pool.leasedCount + 1, limit: pool.size)
-        }
-        return sequence
-    }
-
-    /// Remembers someone whose branches may be taken back when room is short.
-    func register(_ keeper: any CellKeeper) {
-        keepers.removeAll { $0.keeper == nil }
-        keepers.append(WeakKeeper(keeper: keeper))
-    }
-
-    /// Takes back what is kept only to save work.
-    private func evictBranches() {
-        for entry in keepers { entry.keeper?.dropBranches() }
-        reclaim()
-    }
-
-    /// A new sequence with the first `length` tokens of `source`.
-    func fork(_ source: SequenceLease, length: Int) throws -> SequenceLease {
-        let sequence = try lease()
-        llama_memory_seq_cp(handle.memory, source.id, sequence.id, 0, Int32(length))
-        ledger.share(0..<length, of: source.id, with: sequence.id)
-        return sequence
-    }
-
-    /// Forgets what a sequence holds from `position` on.
-    func trim(_ sequence: SequenceLease, from position: Int) throws {
-        guard isTrimmed(sequence, to: position) else {
-            throw LlamaError.decodeFailed(code: 0, reason: "the cache could not be trimmed")
-        }
-    }
-
-    /// Cuts a sequence to `length` tokens; whether it could be done.
-    func isTrimmed(_ sequence: SequenceLease, to length: Int) -> Bool {
-        guard llama_memory_seq_rm(handle.memory, sequence.id, Int32(length), -1) else { return false }
-        ledger.trim(sequence.id, from: length)
-        return true
-    }
-
-    /// Tokens that a sequence holds.
-    func length(of sequence: SequenceLease) -> Int { ledger.length(of: sequence.id) }
-
-    /// Lets `sequence`, which holds what stands before, share the cells that `branch` has at `positions`.
-    func adopt(_ positions: Range<Int>, of branch: SequenceLease, into sequence: SequenceLease) {
-        llama_memory_seq_cp(
-            handle.memory, branch.id, sequence.id, Int32(positions.lowerBound), Int32(positions.upperBound))
-        ledger.share(positions, of: branch.id, with: sequence.id)
-    }
-
-    /// Empties the sequences whose holders have gone.
-    private func reclaim() {
-        for id in pool.reclaim() {
-            // Removing a whole sequence never fails.
-            _ = llama_memory_seq_rm(handle.memory, id, -1, -1)
-            ledger.trim(id, from: 0)
-        }
-    }
+    public var usedCells: Int { cache.used }
 
     // MARK: Decoding
 
@@ -257,8 +168,11 @@ public final class LlamaContext {
                 land: land))
     }
 
-    /// Takes back what still waits to go along.
-    func unboard(_ owner: AnyObject) { queue.removePassenger(of: ObjectIdentifier(owner)) }
+    /// Takes back what still waits to go along; false when it is under way.
+    func unboard(_ owner: AnyObject) -> Bool {
+        queue.removePassenger(of: ObjectIdentifier(owner))
+        return !(underWay?.passengers.contains { $0.owner == ObjectIdentifier(owner) } ?? false)
+    }
 
     /// Most tokens that go along with others' batches at a time.
     static let mostPassengerTokens = 16
@@ -298,13 +212,42 @@ public final class LlamaContext {
         return Output(logits: LogitRow(logits), state: state)
     }
 
-    /// Decodes one batch of what waits, the oldest first, and wakes those that it belongs to.
+    /// Has one batch of what waits decoded, the oldest first.
     private func flush() {
-        // The last reader calls again.
-        guard readers == 0 else { return }
-        reclaim()
-        guard let batch = queue.next(room: cells - ledger.used) else { return }
-        let result = Result { try decode(batch) }
+        // Who reads last, or what is under way, calls again.
+        guard readers == 0, underWay == nil, let batch = queue.next(room: cells - cache.used) else { return }
+        do {
+            let rows = try fill(batch)
+            underWay = batch
+            cache.isComputing = true
+            lane.submit { [handle, lane] in
+                let outcome = handle.decode(rows, threads: lane.threads)
+                Task { await self.land(outcome) }
+            }
+        } catch {
+            finish(batch, .failure(error))
+        }
+    }
+
+    private func land(_ outcome: ContextHandle.Outcome) {
+        guard let batch = underWay else { return }
+        underWay = nil
+        cache.isComputing = false
+        handle.graphSwitch.listen(to: [])
+        finish(
+            batch,
+            Result {
+                switch outcome.code {
+                case 0: return
+                case 1: throw LlamaError.contextFull(needed: cache.used, cells: cells)
+                case 2: throw CancellationError()
+                case let code: throw LlamaError.decodeFailed(code: code, reason: outcome.complaint)
+                }
+            })
+    }
+
+    /// Wakes those that a batch belongs to.
+    private func finish(_ batch: DecodeQueue.Batch, _ result: Result<Void, any Error>) {
         if case .success = result { readers = batch.requests.count }
         var row = 0
         for request in batch.requests {
@@ -337,17 +280,10 @@ public final class LlamaContext {
         if readers == 0, queue.isWaitedFor { Task { self.flush() } }
     }
 
-    private func decode(_ batch: DecodeQueue.Batch) throws {
-        let (count, results) = (batch.count, batch.results)
-        if count == 0 { return }
-        if ledger.used + count > cells { evictBranches() }
-        guard ledger.used + count <= cells else {
-            throw LlamaError.contextFull(needed: ledger.used + count, cells: cells)
-        }
-        llama_set_embeddings(handle.pointer, results.contains(.states))
-        handle.graphSwitch.stopsAtStates = results == .states
+    /// Lays a batch out for llama.cpp, and takes the cells that it needs.
+    private func fill(_ batch: DecodeQueue.Batch) throws -> Int32 {
         let entries = batch.works.flatMap(\.entries)
-        var rows = handle.batch
+        let rows = handle.batch
         for (row, entry) in entries.enumerated() {
             guard entry.token >= 0, entry.token < model.vocabulary.size else {
                 throw LlamaError.invalidToken(token: entry.token, vocabulary: model.vocabulary.size)
@@ -356,23 +292,15 @@ public final class LlamaContext {
             rows.pos[row] = Int32(entry.position)
             rows.n_seq_id[row] = Int32(entry.sequences.count)
             for (place, sequence) in entry.sequences.enumerated() { rows.seq_id[row]?[place] = sequence.id }
-            rows.logits[row] = entry.isOutput || results.contains(.states) ? 1 : 0
+            rows.logits[row] = entry.isOutput || batch.results.contains(.states) ? 1 : 0
         }
-        for entry in entries { ledger.add(to: entry.sequences.lazy.map(\.id)) }
-        rows.n_tokens = Int32(count)
-        decodedBatches += 1
-        decodedTokens += count
-        LlamaLibrary.forgetLog()
+        try cache.add(entries)
+        handle.graphSwitch.stopsAtStates = batch.results == .states
         handle.graphSwitch.listen(to: batch.requests.map(\.signal))
-        defer { handle.graphSwitch.listen(to: []) }
-        if handle.graphSwitch.isRaised { throw CancellationError() }
-        switch llama_decode(handle.pointer, rows) {
-        case 0: return
-        case 1: throw LlamaError.contextFull(needed: ledger.used, cells: cells)
-        case 2: throw CancellationError()
-        case let code:
-            throw LlamaError.decodeFailed(code: code, reason: LlamaLibrary.firstComplaint(otherwise: ""))
-        }
+        llama_set_embeddings(handle.pointer, batch.results.contains(.states))
+        if batch.count > 0 { decodedBatches += 1 }
+        decodedTokens += batch.count
+        return Int32(batch.count)
     }
 }
 
@@ -381,7 +309,7 @@ extension LlamaContext {
     ///
     /// - Throws: ``LlamaError``, or `CancellationError`.
     public func logLoss(of tokens: [Token]) async throws -> Double {
-        let sequence = try lease()
+        let sequence = try cache.lease()
         let entries = tokens.indices.map { index in
             Entry(token: tokens[index], position: index, sequence: sequence, isOutput: index + 1 < tokens.count)
         }
@@ -393,13 +321,6 @@ extension LlamaContext {
         }
         return loss
     }
-}
-
-/// Holds sequences of a context that only save work.
-@InferenceActor
-protocol CellKeeper: AnyObject {
-    /// Gives them up.
-    func dropBranches()
 }
 
 extension LlamaContext.Entry {

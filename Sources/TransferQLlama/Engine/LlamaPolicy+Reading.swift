@@ -23,7 +23,7 @@ extension LlamaPolicy {
         var readings: [Reading] = []
         while readings.count < continuations.count {
             let rest = readings.count..<continuations.count
-            let room = context.room(sequences: rest.count, cells: lengths[rest].reduce(0, +))
+            let room = context.cache.room(sequences: rest.count, cells: lengths[rest].reduce(0, +))
             var cells = 0
             let wave = rest.prefix(max(1, min(room.sequences, share))).prefix { index in
                 cells += lengths[index]
@@ -72,7 +72,7 @@ extension LlamaPolicy {
                 parent = nodes.count - 1
             }
         }
-        let sequences = try lengths.map { $0 > 0 ? try context.fork(trunk, length: start) : nil }
+        let sequences = try lengths.map { $0 > 0 ? try context.cache.fork(trunk, length: start) : nil }
         let entries = nodes.map { node in
             LlamaContext.Entry(
                 token: node.token, position: start + node.depth,
@@ -96,7 +96,7 @@ extension LlamaPolicy {
                         )))
             }
         }
-        for branch in newBranches { try context.trim(branch.sequence, from: start + 1) }
+        for branch in newBranches { try context.cache.trim(branch.sequence, from: start + 1) }
         branches = branches.filter { old in !newBranches.contains { $0.tokens == old.tokens } } + newBranches
         return paths.indices.map { index in
             Reading(

@@ -57,7 +57,7 @@ extension LlamaPolicy {
     /// As many rollouts as there is room for, at least one; the rest stays.
     private func nextWave(of jobs: inout ArraySlice<Job>) -> [Job] {
         func cells(_ job: Job) -> Int { job.text.count + job.numbers.count * (job.start.maximumLength + 1) }
-        let room = context.room(
+        let room = context.cache.room(
             sequences: jobs.reduce(0) { $0 + $1.numbers.count }, cells: jobs.reduce(0) { $0 + cells($1) })
         var (sequences, left) = (min(room.sequences, share), room.cells)
         var wave: [Job] = []
@@ -120,7 +120,7 @@ extension LlamaPolicy {
         for text in texts {
             let (source, depth) = closest(to: text, states: request.wantsStates)
             depths.append(depth)
-            sequences.append(text.isEmpty ? nil : try context.fork(source, length: start + depth))
+            sequences.append(text.isEmpty ? nil : try context.cache.fork(source, length: start + depth))
         }
         // Only now: the forks hold what they need.
         branches = []
@@ -171,7 +171,7 @@ extension LlamaPolicy {
             for index in rows[job].indices where rows[job][index].sequence == nil {
                 let row = rows[job][index]
                 guard !row.isDone || row.lacksState else { continue }
-                rows[job][index].sequence = try context.fork(source, length: start + texts[job].count)
+                rows[job][index].sequence = try context.cache.fork(source, length: start + texts[job].count)
             }
         }
         return Array(rows.joined())
@@ -252,7 +252,7 @@ extension LlamaPolicy {
     private func keepBranches(_ rows: [Row], _ jobs: [Job], _ request: RolloutRequest) {
         guard request.sampling.isGreedy else {
             // The rollouts' own tokens go with the sequences; what is kept ends with the text.
-            branches = branches.filter { context.isTrimmed($0.sequence, to: $0.tokens.count) }
+            branches = branches.filter { context.cache.isTrimmed($0.sequence, to: $0.tokens.count) }
             return
         }
         let texts = Dictionary(
@@ -264,7 +264,7 @@ extension LlamaPolicy {
         branches = branches.map { branch in
             let text = texts[branch.sequence.id] ?? branch.tokens
             return Branch(
-                tokens: Array(text.prefix(context.length(of: branch.sequence))), sequence: branch.sequence,
+                tokens: Array(text.prefix(context.cache.length(of: branch.sequence))), sequence: branch.sequence,
                 known: branch.known)
         }
     }

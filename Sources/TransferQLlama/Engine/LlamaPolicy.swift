@@ -57,8 +57,8 @@ public final class LlamaPolicy: Policy, CellKeeper {
         promptLength = prompt.count
         maximumResponseLength = limit - prompt.count
         stateSource = context.model.stateSource(prompt: prompt, adapter: context.adapter)
-        trunk = try context.lease()
-        context.register(self)
+        trunk = try context.cache.lease()
+        context.cache.register(self)
     }
 
     /// Gives up what is kept only to save work.
@@ -148,7 +148,8 @@ public final class LlamaPolicy: Policy, CellKeeper {
 
     /// As ``advance(to:along:signal:)``, along with the next batch of the context; nothing where much is missing.
     private func board(_ response: [Token], along path: [Token]) throws {
-        if isBoarding { context.unboard(self) }
+        // What is under way already is most likely the same.
+        if isBoarding, !context.unboard(self) { return }
         isBoarding = false
         // The logits after the response come first; what is behind them can wait until they are missing as well.
         if rows[promptLength + response.count] != nil, trunkTokens.starts(with: prompt + response) { return }
@@ -213,7 +214,7 @@ public final class LlamaPolicy: Policy, CellKeeper {
         }
         guard let (branch, length) = best, common >= promptLength else { return }
         if trunkTokens.count > common { try cutTrunk(to: common) }
-        context.adopt(common..<length, of: branch.sequence, into: trunk)
+        context.cache.adopt(common..<length, of: branch.sequence, into: trunk)
         trunkTokens += branch.tokens[common..<length]
         if let known = branch.known, known.length > common, known.length <= length {
             rows[known.length] = known.logits
@@ -257,9 +258,9 @@ public final class LlamaPolicy: Policy, CellKeeper {
     private func dropDecoded(behind first: Int) {
         cutStates(to: first)
         rows = rows.filter { $0.key <= first }
-        if context.isTrimmed(trunk, to: first) { return }
+        if context.cache.isTrimmed(trunk, to: first) { return }
         // Only all of it can go.
-        _ = context.isTrimmed(trunk, to: 0)
+        _ = context.cache.isTrimmed(trunk, to: 0)
         (trunkTokens, rows, trunkStates) = ([], [:], [])
     }
 
@@ -267,7 +268,7 @@ public final class LlamaPolicy: Policy, CellKeeper {
     private var firstUnknownState: Int { promptLength - 1 + trunkStates.count / context.model.width }
 
     private func cutTrunk(to length: Int) throws {
-        try context.trim(trunk, from: length)
+        try context.cache.trim(trunk, from: length)
         trunkTokens.removeLast(trunkTokens.count - length)
         rows = rows.filter { $0.key <= length }
         cutStates(to: length)

@@ -13,6 +13,8 @@ public final class LlamaClassifier {
     public nonisolated let labels: [String]
     private let handle: ContextHandle
     private let batchSize: Int
+    private let lane = InferenceLane.current
+    private let turn = Turn()
     private static let sequences = 64
 
     /// - Throws: ``LlamaError/notClassifier(path:)``, or ``LlamaError/contextRefused(cells:reason:)``.
@@ -37,15 +39,17 @@ public final class LlamaClassifier {
     /// - Throws: ``LlamaError/promptTooLong(tokens:limit:)``, ``LlamaError/decodeFailed(code:reason:)``,
     ///   `CancellationError`.
     public func scores(of completions: [Completion]) async throws -> [[Float]] {
+        await turn.take()
+        defer { turn.pass() }
         let signal = AbortSignal()
         return try await withTaskCancellationHandler {
-            try scores(of: completions, signal: signal)
+            try await scores(of: completions, signal: signal)
         } onCancel: {
             signal.raise()
         }
     }
 
-    private func scores(of completions: [Completion], signal: AbortSignal) throws -> [[Float]] {
+    private func scores(of completions: [Completion], signal: AbortSignal) async throws -> [[Float]] {
         let texts = try completions.map { completion in
             let tokens = try PromptEncoder(model: model).encode(completion)
             return tokens.isEmpty ? [model.endToken ?? 0] : tokens
@@ -60,14 +64,14 @@ public final class LlamaClassifier {
                 tokens += text.count
                 return tokens <= batchSize
             }
-            scores += try score(Array(wave), signal: signal)
+            scores += try await score(Array(wave), signal: signal)
         }
         return scores
     }
 
-    private func score(_ texts: [[Token]], signal: AbortSignal) throws -> [[Float]] {
+    private func score(_ texts: [[Token]], signal: AbortSignal) async throws -> [[Float]] {
         if let memory = handle.memory { llama_memory_clear(memory, false) }
-        var batch = handle.batch
+        let batch = handle.batch
         var row = 0
         for (sequence, text) in texts.enumerated() {
             for (position, token) in text.enumerated() {
@@ -79,15 +83,12 @@ public final class LlamaClassifier {
                 row += 1
             }
         }
-        batch.n_tokens = Int32(row)
-        LlamaLibrary.forgetLog()
         handle.graphSwitch.listen(to: [signal])
         defer { handle.graphSwitch.listen(to: []) }
+        let outcome = await lane.run { [handle, row] in handle.decode(Int32(row), threads: nil) }
         if signal.isRaised { throw CancellationError() }
-        let code = llama_decode(handle.pointer, batch)
-        if signal.isRaised { throw CancellationError() }
-        guard code == 0 else {
-            throw LlamaError.decodeFailed(code: code, reason: LlamaLibrary.firstComplaint(otherwise: ""))
+        guard outcome.code == 0 else {
+            throw LlamaError.decodeFailed(code: outcome.code, reason: outcome.complaint)
         }
         return try texts.indices.map { sequence in
             guard let values = llama_get_embeddings_seq(handle.pointer, llama_seq_id(sequence)) else {

@@ -81,7 +81,7 @@ final class StateReader: CellKeeper {
         self.context = context
         self.prompt = prompt
         source = context.model.stateSource(prompt: prompt, adapter: context.adapter)
-        context.register(self)
+        context.cache.register(self)
     }
 
     func dropBranches() {
@@ -132,7 +132,7 @@ final class StateReader: CellKeeper {
             // A child's sequence holds all that leads to it; a leaf's own goes on with what is gone.
             if let child = node.children.values.first {
                 node.holders = child.holders
-            } else if !context.isTrimmed(node.holders[0], to: prompt.count + node.depth) {
+            } else if !context.cache.isTrimmed(node.holders[0], to: prompt.count + node.depth) {
                 self.root = nil
             }
         }
@@ -144,7 +144,7 @@ final class StateReader: CellKeeper {
 
     private func readPrompt(signal: AbortSignal) async throws -> Node {
         if let root { return root }
-        let sequence = try context.lease()
+        let sequence = try context.cache.lease()
         let entries = prompt.enumerated().map { index, token in
             LlamaContext.Entry(
                 token: token, position: index, sequence: sequence, isOutput: index + 1 == prompt.count)
@@ -160,14 +160,14 @@ final class StateReader: CellKeeper {
     private func nextWave(of texts: ArraySlice<[Token]>, after root: Node) -> ArraySlice<[Token]> {
         func needed(_ text: [Token]) -> Int { text.count - deepest(on: text, from: root).depth }
         func fits(_ texts: ArraySlice<[Token]>) -> Bool {
-            context.hasRoom(sequences: texts.count, cells: texts.reduce(0) { $0 + needed($1) })
+            context.cache.hasRoom(sequences: texts.count, cells: texts.reduce(0) { $0 + needed($1) })
         }
         if !fits(texts) {
             for text in texts { visit(text[...], from: root, counting: false) }
             _ = prune(root) { $0.call == call }
         }
         if !fits(texts.prefix(1)) { _ = prune(root) { _ in false } }
-        let room = context.room(sequences: 1, cells: texts.first.map(needed) ?? 0)
+        let room = context.cache.room(sequences: 1, cells: texts.first.map(needed) ?? 0)
         var left = room.cells
         let wave = texts.prefix(room.sequences).prefix { text in
             left -= needed(text)
@@ -203,7 +203,7 @@ final class StateReader: CellKeeper {
             var node = deepest(on: text, from: root)
             visit(text.prefix(node.depth), from: root)
             if node.depth < text.count {
-                let sequence = try context.fork(node.holders[0], length: prompt.count + node.depth)
+                let sequence = try context.cache.fork(node.holders[0], length: prompt.count + node.depth)
                 for token in text[node.depth...] {
                     if let known = node.children[token] {
                         known.holders.append(sequence)

@@ -4,8 +4,8 @@ public import TransferQRewards
 /// Reads answers in a model for rewards: conversations and what answers begin with are decoded once and kept, as long as
 /// there is room, and what is new goes into one batch.
 ///
-/// Texts are cut into tokens by this model, whatever model wrote them. Calls for hidden states take turns, whatever they
-/// are about; what they read is wide enough by itself.
+/// Texts are cut into tokens by this model, whatever model wrote them. Calls for hidden states take turns in a lane, whatever
+/// they are about; what they read is wide enough by itself.
 @InferenceActor
 public final class TextReader: ConversationReader {
     public nonisolated let model: LlamaModel
@@ -13,12 +13,9 @@ public final class TextReader: ConversationReader {
     private let adapter: LlamaAdapter?
     private let system: String?
     private let threads: Int?
-    private var context: LlamaContext?
-    private var policy: LlamaPolicy?
-    /// The last ones, the newest at the end.
-    private var stateReaders: [StateReader] = []
+    /// Where it reads, by lane, so that answers of several lanes need not wait for each other.
+    private var desks: [ObjectIdentifier: ReadingDesk] = [:]
     private var prompts: [[Message]: [Token]] = [:]
-    private let turn = Turn()
 
     /// - Parameters:
     ///   - system: a system prompt that takes the place of the conversation's.
@@ -35,16 +32,17 @@ public final class TextReader: ConversationReader {
     }
 
     /// Tokens decoded so far.
-    public var decodedTokens: Int {
-        stateReaders.reduce(spentTokens + (policy?.decodedTokens ?? 0)) { $0 + $1.decodedTokens }
-    }
-    private var spentTokens = 0
+    public var decodedTokens: Int { desks.values.reduce(0) { $0 + $1.decodedTokens } }
 
     /// Gives up what earlier calls left to save work.
-    public func forget() {
-        spentTokens = decodedTokens
-        stateReaders = []
-        policy = nil
+    public func forget() { for desk in desks.values { desk.forget() } }
+
+    private var desk: ReadingDesk {
+        let lane = InferenceLane.current
+        if let desk = desks[ObjectIdentifier(lane)] { return desk }
+        let desk = ReadingDesk(model: model, adapter: adapter, threads: threads, lane: lane)
+        desks[ObjectIdentifier(lane)] = desk
+        return desk
     }
 
     /// The tokens before an answer.
@@ -78,7 +76,7 @@ public final class TextReader: ConversationReader {
     }
 
     public func policy(for conversation: [Message], texts: [[Token]]) throws -> any Policy {
-        try policy(prompt: try prompt(for: conversation), texts: texts)
+        try desk.policy(prompt: try prompt(for: conversation), texts: texts)
     }
 
     /// log P(yes) − log P(no) as the beginning of an answer to each question.
@@ -87,7 +85,7 @@ public final class TextReader: ConversationReader {
         let (yes, no) = (tokens(of: yes), tokens(of: no))
         // Only the first token counts as a prompt, which most templates share.
         let readings = try await byFirstToken(prompts.flatMap { [$0 + yes, $0 + no] }) { first, texts in
-            let policy = try policy(prompt: [first], texts: texts)
+            let policy = try desk.policy(prompt: [first], texts: texts)
             let common = texts.commonPrefixLength
             let continuations = texts.map { Continuation(prefix: [], tokens: Array($0.dropFirst(common))) }
             return try await policy.read(
@@ -134,55 +132,8 @@ public final class TextReader: ConversationReader {
     ///
     /// - Throws: as ``states(of:after:)``.
     public func states(of texts: [[Token]], prompt: [Token]) async throws -> [PooledState] {
-        guard !texts.isEmpty else { return [] }
-        await turn.take()
-        defer { turn.pass() }
-        return try await stateReader(prompt: prompt, texts: texts).states(of: texts)
+        try await desk.states(of: texts, prompt: prompt)
     }
 
-    /// The one that knows `prompt`, or a new one in its stead.
-    private func stateReader(prompt: [Token], texts: [[Token]]) throws -> StateReader {
-        let context = try context(prompt: prompt, texts: texts)
-        let reader =
-            stateReaders.first { $0.prompt == prompt && $0.context === context }
-            ?? StateReader(context: context, prompt: prompt)
-        let others = stateReaders.filter { $0 !== reader }
-        let kept = others.filter { $0.context === context }.suffix(Self.keptPrompts - 1)
-        for reader in others where !kept.contains(where: { $0 === reader }) { spentTokens += reader.decodedTokens }
-        stateReaders = kept + [reader]
-        return reader
-    }
-
-    /// The policy that is bound to `prompt`, in a context that holds the longest text; the others take turns if need
-    /// be.
-    func policy(prompt: [Token], texts: [[Token]]) throws -> LlamaPolicy {
-        let context = try context(prompt: prompt, texts: texts)
-        if let policy, policy.context === context, policy.stateSource?.prompt == prompt { return policy }
-        spentTokens += policy?.decodedTokens ?? 0
-        policy = nil
-        let policy = try LlamaPolicy(context: context, prompt: prompt)
-        self.policy = policy
-        return policy
-    }
-
-    /// The context, a larger one if need be: with room for a prompt and its longest text, and for some more.
-    private func context(prompt: [Token], texts: [[Token]]) throws -> LlamaContext {
-        let needed = prompt.count + (texts.map(\.count).max() ?? 0) + 1
-        let limit = model.trainedContextLength
-        guard needed <= limit else { throw LlamaError.promptTooLong(tokens: needed, limit: limit) }
-        if let context, context.cells >= needed { return context }
-        let comfortable = needed + min(texts.reduce(0) { $0 + $1.count }, 2048)
-        var cells = 2048
-        while cells < comfortable { cells *= 2 }
-        context = nil
-        let context = try LlamaContext(
-            model: model, adapter: adapter,
-            configuration: .init(
-                cells: cells, sequences: Self.sequences, threads: threads, attention: model.readingAttention))
-        self.context = context
-        return context
-    }
-
-    private static let sequences = 128
     private static let keptPrompts = 16
 }

@@ -1,0 +1,168 @@
+import CLlama
+
+/// The sequences of a context: which are leased, and which of its cells they hold.
+///
+/// A sequence is leased, forked and trimmed; forks share the cells of what they have in common, so forking copies nothing.
+/// llama.cpp's memory must be left alone while it computes, so what is asked for meanwhile is done right afterwards, in order.
+@InferenceActor
+final class CellCache {
+    /// Most tokens that all sequences can hold together.
+    let cells: Int
+    private let handle: ContextHandle
+    private let pool: SequencePool
+    private var ledger: CellLedger
+    private var keepers: [WeakKeeper] = []
+    /// Whether a sequence can be cut to a part of what it holds.
+    private let canCut: Bool
+    private var edits: [Edit] = []
+    /// Whether llama.cpp computes right now.
+    var isComputing = false {
+        didSet {
+            guard !isComputing else { return }
+            for edit in edits { apply(edit) }
+            edits = []
+        }
+    }
+
+    private struct WeakKeeper {
+        weak var keeper: (any CellKeeper)?
+    }
+
+    private enum Edit {
+        case share(Range<Int32>, of: llama_seq_id, with: llama_seq_id)
+        case remove(llama_seq_id, from: Int32)
+    }
+
+    init(handle: ContextHandle, model: LlamaModel, sequences: Int) {
+        self.handle = handle
+        cells = Int(llama_n_ctx(handle.pointer))
+        pool = SequencePool(count: sequences)
+        ledger = CellLedger(sequences: sequences)
+        let pointer = model.handle.pointer
+        canCut = !llama_model_is_recurrent(pointer) && !llama_model_is_hybrid(pointer)
+    }
+
+    /// Sequences that someone holds right now.
+    var leasedCount: Int {
+        reclaim()
+        return pool.leasedCount
+    }
+
+    /// Cells in use right now.
+    var used: Int {
+        reclaim()
+        return ledger.used
+    }
+
+    // MARK: Room
+
+    /// Free sequences and cells; what is kept only to save work is given up, the oldest keeper's first, until they are as
+    /// many as needed.
+    func room(sequences: Int, cells needed: Int) -> (sequences: Int, cells: Int) {
+        for entry in keepers where !hasRoom(sequences: sequences, cells: needed) { entry.keeper?.dropBranches() }
+        reclaim()
+        return (pool.size - pool.leasedCount, cells - ledger.used)
+    }
+
+    /// Whether so much is free.
+    func hasRoom(sequences: Int, cells needed: Int) -> Bool {
+        reclaim()
+        return pool.size - pool.leasedCount >= sequences && cells - ledger.used >= needed
+    }
+
+    /// Remembers someone whose branches may be taken back when room is short.
+    func register(_ keeper: any CellKeeper) {
+        keepers.removeAll { $0.keeper == nil }
+        keepers.append(WeakKeeper(keeper: keeper))
+    }
+
+    /// Takes back what is kept only to save work.
+    private func evictBranches() {
+        for entry in keepers { entry.keeper?.dropBranches() }
+        reclaim()
+    }
+
+    // MARK: Sequences
+
+    /// An empty sequence, given back when its last reference goes.
+    func lease() throws -> SequenceLease {
+        reclaim()
+        if let sequence = pool.lease() { return sequence }
+        evictBranches()
+        guard let sequence = pool.lease() else {
+            throw LlamaError.tooManySequences(needed: pool.leasedCount + 1, limit: pool.size)
+        }
+        return sequence
+    }
+
+    /// A new sequence with the first `length` tokens of `source`.
+    func fork(_ source: SequenceLease, length: Int) throws -> SequenceLease {
+        let sequence = try lease()
+        adopt(0..<length, of: source, into: sequence)
+        return sequence
+    }
+
+    /// Lets `sequence`, which holds what stands before, share the cells that `branch` has at `positions`.
+    func adopt(_ positions: Range<Int>, of branch: SequenceLease, into sequence: SequenceLease) {
+        edit(.share(Int32(positions.lowerBound)..<Int32(positions.upperBound), of: branch.id, with: sequence.id))
+        ledger.share(positions, of: branch.id, with: sequence.id)
+    }
+
+    /// Forgets what a sequence holds from `position` on.
+    func trim(_ sequence: SequenceLease, from position: Int) throws {
+        guard isTrimmed(sequence, to: position) else {
+            throw LlamaError.decodeFailed(code: 0, reason: "the cache could not be trimmed")
+        }
+    }
+
+    /// Cuts a sequence to `length` tokens; whether it could be done.
+    func isTrimmed(_ sequence: SequenceLease, to length: Int) -> Bool {
+        guard canCut || length == 0 || length >= ledger.length(of: sequence.id) else { return false }
+        edit(.remove(sequence.id, from: Int32(length)))
+        ledger.trim(sequence.id, from: length)
+        return true
+    }
+
+    /// Tokens that a sequence holds.
+    func length(of sequence: SequenceLease) -> Int { ledger.length(of: sequence.id) }
+
+    /// Takes cells for new tokens at the ends of their sequences; what is kept only to save work makes room for them.
+    ///
+    /// - Throws: ``LlamaError/contextFull(needed:cells:)``.
+    func add(_ entries: [LlamaContext.Entry]) throws {
+        if ledger.used + entries.count > cells { evictBranches() }
+        guard ledger.used + entries.count <= cells else {
+            throw LlamaError.contextFull(needed: ledger.used + entries.count, cells: cells)
+        }
+        for entry in entries { ledger.add(to: entry.sequences.lazy.map(\.id)) }
+    }
+
+    /// Empties the sequences whose holders have gone.
+    private func reclaim() {
+        for id in pool.reclaim() {
+            edit(.remove(id, from: 0))
+            ledger.trim(id, from: 0)
+        }
+    }
+
+    private func edit(_ edit: Edit) {
+        if isComputing { edits.append(edit) } else { apply(edit) }
+    }
+
+    private func apply(_ edit: Edit) {
+        switch edit {
+        case .share(let positions, let source, let target):
+            llama_memory_seq_cp(handle.memory, source, target, positions.lowerBound, positions.upperBound)
+        case .remove(let sequence, let position):
+            // Fails only where a part is to go that cannot, which is asked before.
+            _ = llama_memory_seq_rm(handle.memory, sequence, position, -1)
+        }
+    }
+}
+
+/// Holds sequences of a context that only save work.
+@InferenceActor
+protocol CellKeeper: AnyObject {
+    /// Gives them up.
+    func dropBranches()
+}
