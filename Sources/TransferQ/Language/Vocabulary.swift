@@ -22,9 +22,7 @@ extension Vocabulary {
     /// become U+FFFD.
     public func text(of tokens: some Sequence<Token>) -> String {
         var stream = TextStream()
-        var text = ""
-        for token in tokens where !isEnd(token) { text += stream.append(bytes(of: token)) }
-        return text
+        return stream.append(tokens.filter { !isEnd($0) }.flatMap(bytes))
     }
 }
 
