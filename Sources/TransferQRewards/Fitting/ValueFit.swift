@@ -55,23 +55,27 @@ public struct ValueFit: Sendable {
         }
         let ordered = regularizations.sorted(by: >)
         let folds = min(folds, prompts.count)
-        let explained = await withTaskGroup(of: [Double].self) { group in
+        let explained = await withTaskGroup(of: (Int, [Double]).self) { group in
             for fold in 0..<folds {
                 group.addTask {
                     let isHeld = Set(prompts.indices.filter { $0 % folds == fold }.map { prompts[$0] })
                     let problem = ValueProblem(states.filter { !isHeld.contains($0.prompt) })
                     let held = states.filter { isHeld.contains($0.prompt) }
                     var solution: [Double]?
-                    return ordered.map { regularization in
+                    let errors = ordered.map { regularization in
                         let weights = problem.solve(regularization, from: solution, accuracy: 1e-3)
                         solution = weights
                         return problem.squaredError(weights, on: held)
                     }
+                    return (fold, errors)
                 }
             }
-            var sums = [Double](repeating: 0, count: ordered.count)
-            for await errors in group { for index in sums.indices { sums[index] += errors[index] } }
-            return sums.map { 1 - $0 / (variance * Double(differences.count)) }
+            // Added up fold by fold, whichever is done first, so that the same states give the same head.
+            var all = [[Double]](repeating: [], count: folds)
+            for await (fold, errors) in group { all[fold] = errors }
+            return ordered.indices.map { place in
+                1 - all.reduce(0) { $0 + $1[place] } / (variance * Double(differences.count))
+            }
         }
         path = zip(ordered, explained).map { ($0, $1) }
         for (regularization, share) in path { progress(regularization, share) }
