@@ -77,6 +77,21 @@ import TransferQLlama
         #expect(await reader.decodedTokens == 3 * spent)
         _ = try await reader.states(of: texts, after: question)
         #expect(await reader.decodedTokens == 3 * spent)
+        // What other lanes left goes as well, and is still counted.
+        await reader.forget()
+        #expect(await reader.decodedTokens == 3 * spent)
+        let again = try await reader.states(of: texts, after: question)
+        #expect(again.map(\.mean) == alone.map(\.mean))
+        #expect(await reader.decodedTokens == 4 * spent)
+    }
+
+    @Test func threadsOfALaneAreWithinReason() {
+        let lane = InferenceLane(threads: 0)
+        #expect(lane.threads == 1)
+        lane.threads = .max
+        #expect(lane.threads == 1024)
+        lane.threads = nil
+        #expect(lane.threads == nil)
     }
 
     @Test func whoeverStopsInOneLaneStopsThereOnly() async throws {

@@ -259,6 +259,11 @@ import TransferQRewards
         }
     }
 
+    @Test(arguments: ["command:cat", "http://127.0.0.1:9/reward", "https://127.0.0.1:9/reward"])
+    func programsAndServersAreAskedOneBatchAtATime(specification: String) async throws {
+        #expect(try await ModelRewards(shelf: Self.shelf).catalogue.parse([specification]) is ExclusiveReward)
+    }
+
     @Test func manyLongTextsTakeTurns() async throws {
         let folder = try TemporaryFolder()
         try ModelWriter.tinyClassifier(to: folder.file("c.gguf"))
@@ -267,6 +272,19 @@ import TransferQRewards
         let texts = (0..<100).map { Completion(conversation: [], text: String(repeating: "ab ", count: 1 + $0 % 20)) }
         let values = try await classifier.scores(of: texts)
         for index in 0..<100 { #expect(abs(values[index][0] - values[index % 20][0]) < 1e-5) }
+        // Asked in several lanes at the same time, they come to the same.
+        try await withThrowingTaskGroup(of: [[Float]].self) { group in
+            for threads in 1...3 {
+                group.addTask {
+                    try await InferenceLane.$current.withValue(InferenceLane(threads: threads)) {
+                        try await classifier.scores(of: texts)
+                    }
+                }
+            }
+            for try await scores in group {
+                for (one, other) in zip(scores, values) { #expect(abs(one[0] - other[0]) < 1e-5) }
+            }
+        }
         let long = [Completion(conversation: [], text: String(repeating: "a ", count: 100))]
         await #expect(throws: LlamaError.self) { try await classifier.scores(of: long) }
         // A language model is no classifier, and the other way round.

@@ -31,6 +31,46 @@ import TransferQLlama
         #expect(await context.usedCells == 0)
     }
 
+    @Test func whoComesLateFallsIntoStep() async throws {
+        let pair = try await Self.pair()
+        let (before, length) = (await pair.context.decodedBatches, 24)
+        @Sendable func steps(_ policy: LlamaPolicy) async throws {
+            var response: [Token] = []
+            for _ in 0..<length { response.append(try await policy.candidates(after: response, count: 1)[0].token) }
+        }
+        let first = Task { try await steps(pair.one) }
+        // In the middle of a batch of the other.
+        while await pair.context.decodedBatches < before + 2 { try await Task.sleep(for: .milliseconds(1)) }
+        try await steps(pair.other)
+        try await first.value
+        // One after the other it would be twice the length; a few steps pass before and after.
+        #expect(await pair.context.decodedBatches - before < length + length / 2)
+    }
+
+    @Test func whatDoesNotFitTogetherIsDecodedApart() async throws {
+        let model = try await RealModel.precise()
+        let context = try await LlamaContext(
+            model: model, configuration: .init(cells: 256, sequences: 8, attention: .precise))
+        let text = try await model.prompt(
+            for: [Message(role: "user", content: "Where does the rain that falls on a river go?")])
+        let (short, cells) = (Array(text.prefix(14)), context.cells)
+        let alone = try await context.logLoss(of: short)
+        let prompt = (0..<cells - 20).map { text[$0 % text.count] }
+        let policy = try await LlamaPolicy(context: context, prompt: prompt)
+        _ = try await policy.candidates(after: [], count: 1)
+        for _ in 0..<3 {
+            // Both wait for what is under way, and would share the batch behind it.
+            let before = await context.decodedBatches
+            let next = Task { try await policy.candidates(after: [text[0]], count: 1) }
+            while await context.decodedBatches == before { await Task.yield() }
+            async let one = context.logLoss(of: short)
+            async let other = context.logLoss(of: short)
+            for loss in try await [one, other] { #expect(abs(loss - alone) < 1e-2) }
+            _ = try await next.value
+            _ = try await policy.candidates(after: [], count: 1)
+        }
+    }
+
     private struct Pair {
         let context: LlamaContext
         let one: LlamaPolicy

@@ -126,12 +126,17 @@ final class CellCache {
     /// Tokens that a sequence holds.
     func length(of sequence: SequenceLease) -> Int { ledger.length(of: sequence.id) }
 
-    /// Takes cells for new tokens at the ends of their sequences; what is kept only to save work makes room for them.
+    /// Whether there are cells for so many new tokens; what is kept only to save work makes room for them.
+    func makesRoom(for tokens: Int) -> Bool {
+        if ledger.used + tokens > cells { evictBranches() }
+        return ledger.used + tokens <= cells
+    }
+
+    /// Takes cells for new tokens at the ends of their sequences.
     ///
     /// - Throws: ``LlamaError/contextFull(needed:cells:)``.
     func add(_ entries: [LlamaContext.Entry]) throws {
-        if ledger.used + entries.count > cells { evictBranches() }
-        guard ledger.used + entries.count <= cells else {
+        guard makesRoom(for: entries.count) else {
             throw LlamaError.contextFull(needed: ledger.used + entries.count, cells: cells)
         }
         for entry in entries { ledger.add(to: entry.sequences.lazy.map(\.id)) }

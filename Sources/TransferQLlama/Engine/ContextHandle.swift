@@ -26,7 +26,7 @@ final class ContextHandle: Sendable {
         parameters.n_batch = UInt32(batchSize)
         parameters.n_ubatch = UInt32(batchSize)
         parameters.n_seq_max = UInt32(configuration.sequences)
-        parameters.n_threads = Int32(min(1024, max(1, InferenceLane.threads(wanted: configuration.threads))))
+        parameters.n_threads = Int32(InferenceLane.threads(wanted: configuration.threads))
         parameters.n_threads_batch = parameters.n_threads
         parameters.kv_unified = true  // otherwise a partial fork ends the process
         switch configuration.attention {

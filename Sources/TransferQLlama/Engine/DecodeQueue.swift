@@ -48,11 +48,10 @@ struct DecodeQueue {
     /// Whether anybody waits.
     var isWaitedFor: Bool { !requests.isEmpty }
 
-    /// Whether it is the first that waits, so that someone has to see to a batch.
-    mutating func add(_ request: Request) -> Bool {
-        requests.append(request)
-        return requests.count == 1
-    }
+    /// Requests that wait.
+    var count: Int { requests.count }
+
+    mutating func add(_ request: Request) { requests.append(request) }
 
     mutating func add(_ passenger: Passenger) { passengers.append(passenger) }
 
@@ -76,5 +75,14 @@ struct DecodeQueue {
         passengers.removeFirst(aboard.count)
         requests.removeFirst(together.count)
         return Batch(requests: together, passengers: aboard, results: results, count: count)
+    }
+
+    /// Takes back all of a batch but its first request, where there is no room for more.
+    mutating func putBack(_ batch: Batch) -> Batch {
+        requests = batch.requests.dropFirst() + requests
+        passengers = batch.passengers + passengers
+        let work = batch.requests[batch.requests.startIndex].work
+        return Batch(
+            requests: batch.requests.prefix(1), passengers: [], results: work.results, count: work.entries.count)
     }
 }

@@ -10,17 +10,17 @@ public final class InferenceLane: Sendable {
     /// Where contexts compute that are made in this task; one lane for all unless it says otherwise.
     @TaskLocal public static var current = InferenceLane()
 
-    /// Threads of the calls to come; nil leaves it to the context.
+    /// Threads of the calls to come, 1 to 1024; nil leaves it to the context.
     public var threads: Int? {
         get { count.withLock { $0 } }
-        set { count.withLock { $0 = newValue } }
+        set { count.withLock { $0 = newValue.map(Self.possible) } }
     }
     private let count: Mutex<Int?>
     private let line = WaitingLine()
 
     /// - Parameter threads: of a call; nil leaves it to the context.
     public init(threads: Int? = nil) {
-        count = Mutex(threads)
+        count = Mutex(threads.map(Self.possible))
         // One thread for good: the helpers that OpenMP gives to a thread go on spinning for a while when another calls.
         let thread = Thread { [line] in while let work = line.next() { work() } }
         thread.name = "transferq.inference.lane"
@@ -33,15 +33,62 @@ public final class InferenceLane: Sendable {
 
     /// Threads of a call in a context that is made in this task.
     static func threads(wanted: Int?) -> Int {
-        current.threads ?? wanted ?? ProcessInfo.processInfo.activeProcessorCount
+        current.threads ?? possible(wanted ?? ProcessInfo.processInfo.activeProcessorCount)
     }
 
-    /// Has work done behind what waits already.
-    func submit(_ work: @escaping @Sendable () -> Void) { line.add(work) }
+    private static func possible(_ threads: Int) -> Int { min(1024, max(1, threads)) }
 
-    /// What work comes to, behind what waits already.
-    func run<Result: Sendable>(_ work: @escaping @Sendable () -> Result) async -> Result {
-        await withCheckedContinuation { continuation in submit { continuation.resume(returning: work()) } }
+    // MARK: Turns
+
+    /// A call of llama.cpp.
+    struct Call {
+        /// Runs on the lane's thread.
+        let compute: @Sendable () -> ContextHandle.Outcome
+        /// Gets what it came to.
+        let land: @InferenceActor (ContextHandle.Outcome) -> Void
+    }
+
+    /// What waits for the thread, oldest first.
+    @InferenceActor private var waiting: [@InferenceActor () -> Call?] = []
+    /// Whether the thread computes.
+    @InferenceActor private var isBusy = false
+
+    /// Has a call made when the thread is free: only then is it made up, so that all that came meanwhile is in it.
+    ///
+    /// - Parameter prepare: called once; nil when there is nothing to do after all.
+    @InferenceActor
+    func takeTurn(_ prepare: @escaping @InferenceActor () -> Call?) {
+        waiting.append(prepare)
+        startNext()
+    }
+
+    /// What a call comes to, behind what waits already.
+    @InferenceActor
+    func run(_ compute: @escaping @Sendable () -> ContextHandle.Outcome) async -> ContextHandle.Outcome {
+        await withCheckedContinuation { continuation in
+            takeTurn { Call(compute: compute) { continuation.resume(returning: $0) } }
+        }
+    }
+
+    @InferenceActor
+    private func startNext() {
+        while !isBusy, !waiting.isEmpty {
+            guard let call = waiting.removeFirst()() else { continue }
+            isBusy = true
+            line.add {
+                let outcome = call.compute()
+                Task { await self.finish(call, outcome) }
+            }
+        }
+    }
+
+    /// The thread goes on with the next call while what this one came to is looked at.
+    @InferenceActor
+    private func finish(_ call: Call, _ outcome: ContextHandle.Outcome) {
+        isBusy = false
+        startNext()
+        call.land(outcome)
+        startNext()
     }
 }
 

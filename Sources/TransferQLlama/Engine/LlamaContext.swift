@@ -82,6 +82,10 @@ public final class LlamaContext {
     private var queue = DecodeQueue()
     /// What the lane computes right now.
     private var underWay: DecodeQueue.Batch?
+    /// Whether it was asked for a turn.
+    private var isInLine = false
+    /// Whom the next batch waits for.
+    private var gathering: Gathering?
     /// Requests that have not yet read what the last batch came to; the next one would overwrite it.
     private var readers = 0
     /// Batches decoded, and tokens in them.
@@ -186,9 +190,9 @@ public final class LlamaContext {
     /// The row that the first entry of a work came to, which is not read yet.
     private func place(of work: DecodeQueue.Work, signal: AbortSignal) async throws -> Int {
         try await withCheckedThrowingContinuation { continuation in
-            let isFirst = queue.add(.init(work: work, signal: signal, continuation: continuation))
+            queue.add(.init(work: work, signal: signal, continuation: continuation))
             // Everything that is ready to join runs before it.
-            if isFirst { Task { self.flush() } }
+            if queue.count == gathering?.count ?? 1 { Task { self.flush() } }
         }
     }
 
@@ -212,20 +216,31 @@ public final class LlamaContext {
         return Output(logits: LogitRow(logits), state: state)
     }
 
-    /// Has one batch of what waits decoded, the oldest first.
+    /// Has one batch of what waits decoded when the lane has time for it, the oldest first.
     private func flush() {
         // Who reads last, or what is under way, calls again.
-        guard readers == 0, underWay == nil, let batch = queue.next(room: cells - cache.used) else { return }
+        guard readers == 0, underWay == nil, !isInLine, queue.count >= gathering?.count ?? 1 else { return }
+        isInLine = true
+        lane.takeTurn {
+            self.isInLine = false
+            return self.start()
+        }
+    }
+
+    private func start() -> InferenceLane.Call? {
+        gathering = nil
+        guard var batch = queue.next(room: cells - cache.used) else { return nil }
+        // Each fits by itself, as its owner has seen to.
+        if !cache.makesRoom(for: batch.count) { batch = queue.putBack(batch) }
         do {
             let rows = try fill(batch)
             underWay = batch
             cache.isComputing = true
-            lane.submit { [handle, lane] in
-                let outcome = handle.decode(rows, threads: lane.threads)
-                Task { await self.land(outcome) }
-            }
+            return .init(
+                compute: { [handle, lane] in handle.decode(rows, threads: lane.threads) }, land: { self.land($0) })
         } catch {
             finish(batch, .failure(error))
+            return nil
         }
     }
 
@@ -234,6 +249,7 @@ public final class LlamaContext {
         underWay = nil
         cache.isComputing = false
         handle.graphSwitch.listen(to: [])
+        if queue.isWaitedFor { gather(batch.requests.count) }
         finish(
             batch,
             Result {
@@ -245,6 +261,29 @@ public final class LlamaContext {
                 }
             })
     }
+
+    /// Answers that came too late for a batch would go on taking turns with the others for good. So the next one waits a
+    /// moment for those that were in the last.
+    private func gather(_ requests: Int) {
+        let gathering = Gathering(count: queue.count + requests)
+        self.gathering = gathering
+        Task {
+            try? await Task.sleep(for: Self.patience)
+            guard self.gathering === gathering else { return }
+            self.gathering = nil
+            self.flush()
+        }
+    }
+
+    private final class Gathering {
+        /// Requests that the next batch waits for.
+        let count: Int
+
+        init(count: Int) { self.count = count }
+    }
+
+    /// Between two calls for one answer this program takes some half of a millisecond; a call takes ten or more.
+    private static let patience = Duration.milliseconds(2)
 
     /// Wakes those that a batch belongs to.
     private func finish(_ batch: DecodeQueue.Batch, _ result: Result<Void, any Error>) {

@@ -13,7 +13,8 @@ public final class LlamaClassifier {
     public nonisolated let labels: [String]
     private let handle: ContextHandle
     private let batchSize: Int
-    private let lane = InferenceLane.current
+    /// Of a call, where its lane does not say.
+    private let threads: Int
     private let turn = Turn()
     private static let sequences = 64
 
@@ -24,6 +25,7 @@ public final class LlamaClassifier {
         labels = (0..<count).map { index in
             llama_model_cls_label(model.handle.pointer, UInt32(index)).map { String(cString: $0) } ?? "\(index)"
         }
+        self.threads = InferenceLane.threads(wanted: threads)
         batchSize = min(2048, max(64, model.trainedContextLength))
         let configuration = LlamaContext.Configuration(
             cells: batchSize, sequences: Self.sequences, threads: threads, attention: .precise)
@@ -85,7 +87,11 @@ public final class LlamaClassifier {
         }
         handle.graphSwitch.listen(to: [signal])
         defer { handle.graphSwitch.listen(to: []) }
-        let outcome = await lane.run { [handle, row] in handle.decode(Int32(row), threads: nil) }
+        // Whoever asks waits for it, so it has the threads that those have.
+        let lane = InferenceLane.current
+        let outcome = await lane.run { [handle, row, threads] in
+            handle.decode(Int32(row), threads: lane.threads ?? threads)
+        }
         if signal.isRaised { throw CancellationError() }
         guard outcome.code == 0 else {
             throw LlamaError.decodeFailed(code: outcome.code, reason: outcome.complaint)

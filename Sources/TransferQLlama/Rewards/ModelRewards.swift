@@ -31,7 +31,7 @@ public final class ModelRewards {
         let timeout = timeout
         func server(_ scheme: String) -> RewardKind {
             RewardKind(name: scheme, argument: "//HOST/PATH", summary: "a server's answer to a POST") {
-                try HTTPReward(address: "\(scheme):\($0)", timeout: timeout)
+                ExclusiveReward(try HTTPReward(address: "\(scheme):\($0)", timeout: timeout))
             }
         }
         return RewardCatalogue.rules.adding([
@@ -53,7 +53,7 @@ public final class ModelRewards {
                 summary: "log-odds of yes to a question: {\"question\": \"… {response} …\", \"model\": …}"
             ) { try await self.judge($0) },
             RewardKind(name: "command", argument: "COMMAND", summary: "a program that reads and writes JSON lines") {
-                try CommandReward(command: $0, timeout: timeout)
+                ExclusiveReward(try CommandReward(command: $0, timeout: timeout))
             },
             server("http"), server("https"),
         ])

@@ -31,11 +31,21 @@ public final class TextReader: ConversationReader {
         self.threads = threads
     }
 
-    /// Tokens decoded so far.
-    public var decodedTokens: Int { desks.values.reduce(0) { $0 + $1.decodedTokens } }
+    /// Decoded at desks that are given up.
+    private var spentTokens = 0
 
-    /// Gives up what earlier calls left to save work.
-    public func forget() { for desk in desks.values { desk.forget() } }
+    /// Tokens decoded so far.
+    public var decodedTokens: Int { desks.values.reduce(spentTokens) { $0 + $1.decodedTokens } }
+
+    /// Gives up what earlier calls left to save work, and the contexts of other lanes.
+    public func forget() {
+        let own = ObjectIdentifier(InferenceLane.current)
+        for (lane, desk) in desks where lane != own {
+            spentTokens += desk.decodedTokens
+            desks[lane] = nil
+        }
+        desks[own]?.forget()
+    }
 
     private var desk: ReadingDesk {
         let lane = InferenceLane.current
