@@ -16,7 +16,7 @@ struct BatchOptions: ParsableArguments {
     @Option(
         help: """
             With --batch: prompts worked on at the same time, which share llama.cpp's batches (default: 8). With rollouts \
-            on a processor each thread has a share of them.
+            on a processor each thread has its own, two to four at most.
             """)
     var parallel: Int?
 
@@ -66,7 +66,8 @@ struct Batch {
                 rewardSource: try await rewards.target?.stateSource(for: conversations[places[0]]), rewards: rewards,
                 parallel: parallel)
         }
-        try await inOrder(places.indices, seats: &seats, keepsLate: keepsLate) { [self] index, seat in
+        let sizes = prompts.map { $0.reference.count + $0.baseline.count }
+        try await inOrder(sizes: sizes, seats: &seats, keepsLate: keepsLate) { [self] index, seat in
             try await InferenceLane.$current.withValue(seat.lane) {
                 try await answer(places[index], prompts[index], seat, warns: index == 0, wantsTrace: wantsTrace)
             }

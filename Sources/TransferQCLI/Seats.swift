@@ -27,9 +27,14 @@ struct Seats {
         let rollsOut = batch.method.method.demand(maximumLength: batch.answer.maxTokens).tokensPerSequence > 1
         let isWide = rollsOut && rewards.value == nil && !LlamaLibrary.hasAccelerator
         let lanes = isWide ? min(count, threads) : 1
+        // More in a lane lengthen what attention goes over, and the wait for the last; where a search leaves rollouts out,
+        // it takes more to fill a batch. Measured: README.
+        let most = batch.method.method.approximations.isEmpty ? 2 : 4
+        let count = isWide ? min(count, most * lanes) : count
         var seats: [(order: Int, seat: Seat)] = []
         for number in 0..<lanes {
-            let lane = lanes == 1 ? InferenceLane.current : InferenceLane(threads: threads / lanes)
+            let own = Self.share(number, of: threads, among: lanes)
+            let lane = lanes == 1 ? InferenceLane.current : InferenceLane(threads: own)
             let share = (count - number + lanes - 1) / lanes
             let seat = Seat(
                 lane: lane,
@@ -46,26 +51,39 @@ struct Seats {
         guard let place = seats.firstIndex(where: { $0.lane === seat.lane }) else { return }
         seats.remove(at: place)
         if seats.contains(where: { $0.lane === seat.lane }) { return }
-        let lanes = Dictionary(seats.map { (ObjectIdentifier($0.lane), $0.lane) }) { first, _ in first }
-        for lane in lanes.values { lane.threads = threads / lanes.count }
+        let lanes = Dictionary(seats.map { (ObjectIdentifier($0.lane), $0.lane) }) { first, _ in first }.values
+        for (number, lane) in lanes.enumerated() {
+            lane.threads = Self.share(number, of: threads, among: lanes.count)
+        }
+    }
+
+    /// What one of so many gets, when the first take what is left over.
+    private static func share(_ number: Int, of threads: Int, among lanes: Int) -> Int {
+        threads / lanes + (number < threads % lanes ? 1 : 0)
     }
 }
 
 /// Runs work on items, one at each seat at a time, and delivers what they come to in the order of the items.
 ///
-/// - Parameter keepsLate: whether, when something goes wrong, what waits for an earlier item is delivered all the same.
-func inOrder<Item: Sendable, Value: Sendable>(
-    _ items: some Collection<Item>, seats: inout Seats, keepsLate: Bool,
-    work: @escaping @Sendable (Item, Seat) async throws -> Value,
+/// - Parameters:
+///   - sizes: about how much work each item is. Of the last ones the largest are begun first, so that all seats are done at
+///     about the same time.
+///   - keepsLate: whether, when something goes wrong, what waits for an earlier item is delivered all the same.
+///   - work: gets the place of an item.
+func inOrder<Value: Sendable>(
+    sizes: [Int], seats: inout Seats, keepsLate: Bool,
+    work: @escaping @Sendable (Int, Seat) async throws -> Value,
     deliver: (Value) throws -> Void
 ) async throws {
+    let last = sizes.indices.suffix(seats.seats.count)
+    let order = sizes.indices.prefix(last.startIndex) + last.sorted { (sizes[$1], $0) < (sizes[$0], $1) }
     try await withThrowingTaskGroup(of: (Int, Seat, Value).self) { group in
-        var waiting = items.enumerated().makeIterator()
+        var waiting = order.makeIterator()
         var done: [Int: Value] = [:]
         var next = 0
         func start(at seat: Seat) {
-            guard let (index, item) = waiting.next() else { return seats.leave(seat) }
-            group.addTask { (index, seat, try await work(item, seat)) }
+            guard let index = waiting.next() else { return seats.leave(seat) }
+            group.addTask { (index, seat, try await work(index, seat)) }
         }
         for seat in seats.seats { start(at: seat) }
         do {
