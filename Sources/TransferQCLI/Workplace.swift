@@ -119,7 +119,7 @@ struct PromptTokens: Sendable {
 struct Workplace: Sendable {
     let models: LoadedModels
     private let context: LlamaContext
-    /// The reference's own where the models share one.
+    /// The reference's own where they share one.
     private let baselineContext: LlamaContext
     /// Rollouts that one policy has under way at most.
     private let share: Int
@@ -176,14 +176,17 @@ struct Workplace: Sendable {
         func reads(_ model: LlamaModel, _ prompt: [Token], _ adapter: LlamaAdapter?) -> Bool {
             rewardSource == model.stateSource(prompt: prompt, adapter: adapter)
         }
-        let isOne = models.isShared && models.hasBaseline
+        // As matrices, attention goes over all that a context holds; rollouts do better without the reference's cells.
+        let isMatrix =
+            parallel == 1 && share > 1 && !models.model.hasPreciseWeights && !LlamaLibrary.hasAccelerator
+        let isOne = models.isShared && models.hasBaseline && !isMatrix
         let size = prompts.map { isOne ? $0.reference.count + $0.baseline.count : $0.reference.count }.max() ?? 0
         context = try await LlamaContext(
             model: models.model,
             configuration: configuration(
                 of: models.model, policies: isOne ? 2 : 1, prompt: size,
                 sharesStates: prompts.contains { reads(models.model, $0.reference, nil) }))
-        if models.isShared {
+        if isOne || !models.hasBaseline {
             baselineContext = context
         } else {
             let model = models.baselineModel ?? models.model
