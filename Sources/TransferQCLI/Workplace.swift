@@ -157,6 +157,8 @@ struct Workplace: Sendable {
         let policies = models.hasBaseline ? 2 : 1
         let limit = min(Self.mostSequences, (LlamaLibrary.maximumSequences - 2 * policies * parallel) / parallel)
         let share = max(1, min(demands.map(\.sequences).max() ?? 0, limit))
+        // Rollouts of one answer have their contexts to themselves.
+        let isAlone = parallel == 1 && share > 1
         let rolledOut = demands.map { min($0.sequences, share) * ($0.tokensPerSequence + 1) }.max() ?? 0
 
         func configuration(
@@ -171,14 +173,13 @@ struct Workplace: Sendable {
                 threads: models.options.threads,
                 // Who chooses 32 bits wants answers that do not depend on the shape of a batch.
                 attention: sharesStates || model.hasPreciseWeights
-                    ? model.readingAttention : parallel == 1 && share > 1 ? .matrix : .flash)
+                    ? model.readingAttention : isAlone ? .matrix : .flash)
         }
         func reads(_ model: LlamaModel, _ prompt: [Token], _ adapter: LlamaAdapter?) -> Bool {
             rewardSource == model.stateSource(prompt: prompt, adapter: adapter)
         }
         // As matrices, attention goes over all that a context holds; rollouts do better without the reference's cells.
-        let isMatrix =
-            parallel == 1 && share > 1 && !models.model.hasPreciseWeights && !LlamaLibrary.hasAccelerator
+        let isMatrix = isAlone && !models.model.hasPreciseWeights && !LlamaLibrary.hasAccelerator
         let isOne = models.isShared && models.hasBaseline && !isMatrix
         let size = prompts.map { isOne ? $0.reference.count + $0.baseline.count : $0.reference.count }.max() ?? 0
         context = try await LlamaContext(

@@ -88,7 +88,6 @@ public final class InferenceLane: Sendable {
         isBusy = false
         startNext()
         call.land(outcome)
-        startNext()
     }
 }
 

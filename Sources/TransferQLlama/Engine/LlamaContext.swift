@@ -268,7 +268,7 @@ public final class LlamaContext {
         let gathering = Gathering(count: queue.count + requests)
         self.gathering = gathering
         Task {
-            try? await Task.sleep(for: Self.patience)
+            try? await Task.sleep(for: Self.patience)  // nobody cancels it
             guard self.gathering === gathering else { return }
             self.gathering = nil
             self.flush()
