@@ -42,6 +42,44 @@ struct LeastSquaresTests {
         let straight = try #require(QuadraticGrowth(seconds: (1...100).map { 0.5 * Double($0) }))
         #expect(abs(straight.quadraticShare) < 1e-9)
     }
+
+    /// 99 tokens of a second each; in each of three rounds another third of them takes three.
+    @Test func slowStretchesOfSingleRoundsBendNothing() throws {
+        let rounds = (0..<3).map { slow in
+            var elapsed = 0.0
+            return (0..<99).map { token -> Double in
+                elapsed += token / 33 == slow ? 3 : 1
+                return elapsed
+            }
+        }
+        #expect(QuadraticGrowth.typicalAnswer(of: rounds) == (1...99).map(Double.init))
+        #expect(QuadraticGrowth.typicalAnswer(of: [[0.5, 2, 2, 4]]) == [0.5, 2, 2, 4])
+        // One round alone, slow to the end, looks like growth.
+        let last = try #require(QuadraticGrowth(seconds: rounds[2]))
+        #expect(last.quadraticShare > 0.3)
+    }
+}
+
+struct KeptGainTests {
+    /// By hand: gains 1 and 3, kept 1 and 2, so 3 of 4; residuals (1 − 0.75)/2 and (2 − 2.25)/2, whose mean has the standard
+    /// error 0.125. The quantile of one degree of freedom is 9.71 by the expansion (12.71 in truth; 4 degrees: 2.78).
+    @Test func theShareAndHowSureItIs() throws {
+        let kept = try #require(KeptGain(rewards: [2, 2], full: [2, 3], plain: [1, 0]))
+        #expect(abs(kept.share - 0.75) < 1e-12)
+        #expect(abs(kept.high - kept.share - (kept.share - kept.low)) < 1e-12)
+        #expect(abs(kept.high - kept.share - 0.125 * 9.711) < 1e-3)
+    }
+
+    @Test func whoKeepsAllKeepsAll() throws {
+        let kept = try #require(KeptGain(rewards: [2, 3, 5], full: [2, 3, 5], plain: [1, 0, 1]))
+        #expect((kept.low, kept.share, kept.high) == (1, 1, 1))
+    }
+
+    @Test func withoutAGainThereIsNoShare() {
+        #expect(KeptGain(rewards: [2, 2], full: [1, 0], plain: [1, 0]) == nil)
+        #expect(KeptGain(rewards: [2], full: [2], plain: [1]) == nil)
+        #expect(KeptGain(rewards: [2, 3], full: [2], plain: [1, 1]) == nil)
+    }
 }
 
 /// `transferq bench …` on the real model, as small as it goes.

@@ -259,8 +259,8 @@ import TransferQRewards
         }
     }
 
-    @Test(arguments: ["command:cat", "http://127.0.0.1:9/reward", "https://127.0.0.1:9/reward"])
-    func programsAndServersAreAskedOneBatchAtATime(specification: String) async throws {
+    @Test(arguments: ["http://127.0.0.1:9/reward", "https://127.0.0.1:9/reward"])
+    func serversAreAskedOneBatchAtATime(specification: String) async throws {
         #expect(try await ModelRewards(shelf: Self.shelf).catalogue.parse([specification]) is ExclusiveReward)
     }
 

@@ -171,6 +171,20 @@ import TransferQRewards
         #expect(ContinuousClock.now - start < .seconds(5))
     }
 
+    /// The program answers with its number, so that one that was started anew is seen.
+    @Test func givingUpWhileOthersAreServedLeavesTheProgramAlone() async throws {
+        let reward = try program("time.sleep(0.5); print(json.dumps([os.getpid() for item in batch]), flush=True)")
+        let number = try await reward.checkedRewards(for: Self.completions)
+        let served = Task { try await reward.checkedRewards(for: Self.completions) }
+        try await Task.sleep(for: .milliseconds(200))
+        let waiting = Task { try await reward.checkedRewards(for: Self.completions) }
+        try await Task.sleep(for: .milliseconds(100))
+        waiting.cancel()
+        #expect(try await served.value == number)
+        await #expect(throws: CancellationError.self) { try await waiting.value }
+        #expect(try await reward.checkedRewards(for: Self.completions) == number)
+    }
+
     @Test func missingProgramsAreNamed() async throws {
         let reward = try CommandReward(command: "/nowhere/program 2>/dev/null")
         await #expect(throws: RewardError.self) { try await reward.checkedRewards(for: Self.completions) }

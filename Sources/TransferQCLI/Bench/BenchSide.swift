@@ -11,6 +11,8 @@ struct BenchSide: Encodable {
     private(set) var scoredTokensPerToken: [Double] = []
     /// Median over the prompts of two sides' seconds; the command says which.
     var ratio: Double?
+    /// Of the gain of another side's answers; the command says which.
+    var keptGain: KeptGain?
     /// Answers with the same tokens as the first side's; nil where that is not asked.
     var equalAnswers: Int?
 

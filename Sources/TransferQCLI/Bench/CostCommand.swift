@@ -12,7 +12,7 @@ struct CostCommand: AsyncParsableCommand {
             One of them varies, the others stay at --k, --horizon, the bare question and --max-tokens; plain greedy \
             decoding is the yardstick where it depends on them too. Seconds are counted from when the prompts have been \
             read; they are medians over the rounds, and slopes are least squares. seconds(t) = a + b·t + c·t² is fitted \
-            to the seconds until each token of the longest answer.
+            to the seconds until each token of the longest answer, where each token takes its median over the rounds.
 
               transferq bench cost --reward length:400
             """)

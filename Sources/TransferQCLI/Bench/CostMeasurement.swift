@@ -34,8 +34,8 @@ struct CostMeasurement {
         return seconds.map(median)
     }
 
-    /// Seconds until each of `length` tokens, medians over the rounds, of answers to the first question to which every
-    /// method's answer is that long.
+    /// Seconds until each of `length` tokens of answers to the first question to which every method's answer is that long;
+    /// of each token the median over the rounds (``QuadraticGrowth/typicalAnswer(of:)``).
     ///
     /// - Throws: `UsageError` when there is none.
     func longAnswers(
@@ -53,7 +53,7 @@ struct CostMeasurement {
                     progress.update(round * methods.count + index + 1)
                 }
             }
-            return (question, seconds.map { rounds in (0..<length).map { token in median(rounds.map { $0[token] }) } })
+            return (question, seconds.map(QuadraticGrowth.typicalAnswer))
         }
         throw UsageError(
             "none of the \(Self.questions.count) questions has an answer of \(length) tokens with this model and reward; "

@@ -64,4 +64,16 @@ package struct QuadraticGrowth: Encodable, Sendable {
         quadratic = fit.coefficients[2]
         quadraticShare = quadratic * pow(Double(seconds.count), 2) / total
     }
+
+    /// Seconds until each token of an answer whose every token takes the median of what it took over the rounds, so that
+    /// a machine that is slow for a while in one round bends nothing.
+    ///
+    /// - Parameter rounds: at least one; each the seconds until each token, of the same number of tokens.
+    package static func typicalAnswer(of rounds: [[Double]]) -> [Double] {
+        var elapsed = 0.0
+        return rounds[0].indices.map { token in
+            elapsed += median(rounds.map { token == 0 ? $0[0] : $0[token] - $0[token - 1] })
+            return elapsed
+        }
+    }
 }

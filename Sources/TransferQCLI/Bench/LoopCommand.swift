@@ -46,7 +46,7 @@ struct LoopCommand: AsyncParsableCommand {
     struct Report: Encodable {
         let model: String
         let alpha: Double
-        /// Their ratios are the loop's seconds to the side's.
+        /// Their ratios are the loop's seconds to the side's; kept gains are of the exact search without a range.
         var sides: [BenchSide]
         var loopSecondsPerToken: [Double] = []
         var checkedSteps = 0
@@ -110,6 +110,10 @@ struct LoopCommand: AsyncParsableCommand {
             report.sides[side].ratio = median(
                 zip(report.loopSecondsPerToken, report.sides[side].secondsPerToken).map { $0 / $1 })
         }
+        for side in 2..<report.sides.count {
+            report.sides[side].keptGain = KeptGain(
+                rewards: report.sides[side].rewards, full: report.sides[1].rewards, plain: report.sides[0].rewards)
+        }
         Console.print(steering.format == .json ? try JSON.pretty(report) : text(report))
     }
 
@@ -132,11 +136,15 @@ struct LoopCommand: AsyncParsableCommand {
         let spread = (try? RewardCalibration(of: report.sides[0].rewards))?.spread  // one prompt has none
         if let spread {
             let gain = report.sides[1].meanReward - report.sides[0].meanReward
-            let kept = report.sides[3].meanReward - report.sides[0].meanReward
             lines += String(
-                format:
-                    "\nalpha %g lifts the reward by %.2f standard deviations of plain answers; %@ keeps %.0f %% of it",
-                report.alpha, gain / spread, report.sides[3].name, 100 * kept / gain)
+                format: "\nalpha %g lifts the reward by %.2f standard deviations of plain answers", report.alpha,
+                gain / spread)
+        }
+        for side in report.sides {
+            guard let kept = side.keptGain else { continue }
+            lines += String(
+                format: "\n%@ keeps %.0f %% of that gain (95 %%: %.0f to %.0f)", side.name, 100 * kept.share,
+                100 * kept.low, 100 * kept.high)
         }
         if report.checkedSteps > 0 {
             lines +=

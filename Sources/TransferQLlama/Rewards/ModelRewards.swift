@@ -53,7 +53,7 @@ public final class ModelRewards {
                 summary: "log-odds of yes to a question: {\"question\": \"… {response} …\", \"model\": …}"
             ) { try await self.judge($0) },
             RewardKind(name: "command", argument: "COMMAND", summary: "a program that reads and writes JSON lines") {
-                ExclusiveReward(try CommandReward(command: $0, timeout: timeout))
+                try CommandReward(command: $0, timeout: timeout)
             },
             server("http"), server("https"),
         ])

@@ -8,10 +8,11 @@ public import TransferQ
 ///
 /// It is started at the first batch, through `sh`. When it dies, it is started once more and asked the same batch again;
 /// when it dies again, takes too long or answers nonsense, the batch fails with a sentence, and the next one starts it
-/// anew. Its standard error is the user's.
+/// anew. Batches take turns. Its standard error is the user's.
 public struct CommandReward: RewardModel {
     public let name: String
     private let child: RewardChild
+    private let turn = Turn()
 
     /// - Parameters:
     ///   - timeout: seconds for one batch, > 0.
@@ -29,6 +30,10 @@ public struct CommandReward: RewardModel {
 
     public func rewards(for completions: [Completion]) async throws -> [Double] {
         let line = try RewardProtocol.encoded(RewardProtocol.Request(completions)) + Data("\n".utf8)
+        await turn.take()
+        defer { turn.pass() }
+        // Who gave up while others had their turns leaves the program alone.
+        try Task.checkCancellation()
         do {
             let reply = try await child.exchange(line)
             let rewards = try RewardProtocol.rewards(in: reply, choice: nil)
@@ -44,7 +49,7 @@ public struct CommandReward: RewardModel {
     }
 }
 
-/// The program of a ``CommandReward``. Batches take turns.
+/// The program of a ``CommandReward``, which asks it one batch at a time.
 private actor RewardChild {
     enum Failure: Error, CustomStringConvertible {
         case cannotStart(String)
@@ -74,8 +79,6 @@ private actor RewardChild {
     private let command: String
     private let timeout: Double
     private var running: Running?
-    /// The end of the last batch's turn.
-    private var turn: Task<Void, Never>?
 
     init(command: String, timeout: Double) {
         self.command = command
@@ -101,21 +104,6 @@ private actor RewardChild {
 
     /// Sends a line and waits for one.
     func exchange(_ line: Data) async throws -> Data {
-        // Actors are reentrant: a second batch waits here until the first has its answer.
-        let previous = turn
-        let work = Task {
-            await previous?.value
-            return try await attempt(line)
-        }
-        turn = Task { _ = await work.result }
-        return try await withTaskCancellationHandler {
-            try await work.value
-        } onCancel: {
-            work.cancel()
-        }
-    }
-
-    private func attempt(_ line: Data) async throws -> Data {
         var status: Int32 = 0
         for _ in 0..<2 {
             let child = try running ?? start()

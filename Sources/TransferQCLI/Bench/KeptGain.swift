@@ -1,0 +1,25 @@
+/// How much of a search's gain in reward over plain decoding another one keeps, with its 95 % interval.
+package struct KeptGain: Encodable, Sendable {
+    /// Mean gain over mean gain; 1 keeps all.
+    package let share: Double
+    /// By the delta method for a ratio of means, and Student's t; equal to `share` when all prompts keep the same.
+    package let low: Double
+    package let high: Double
+
+    /// - Parameters:
+    ///   - rewards: of the answers to the same prompts, in the same order, as are `full` and `plain`.
+    ///   - full: of the search whose gain counts as 1.
+    /// - Returns: nil for fewer than two prompts, or when `full` gains nothing.
+    package init?(rewards: [Double], full: [Double], plain: [Double]) {
+        guard plain.count >= 2, rewards.count == plain.count, full.count == plain.count else { return nil }
+        let gains = zip(full, plain).map { $0 - $1 }
+        let kept = zip(rewards, plain).map { $0 - $1 }
+        let gain = gains.reduce(0, +) / Double(gains.count)
+        guard gain > 0 else { return nil }
+        let share = kept.reduce(0, +) / Double(kept.count) / gain
+        let residual = PromptSetTable.Interval(zip(kept, gains).map { ($0 - share * $1) / gain })
+        self.share = share
+        low = share + residual.low
+        high = share + residual.high
+    }
+}
