@@ -43,9 +43,9 @@ extension LlamaError: CustomStringConvertible {
         case .adapterRejected(let path, let model, let reason):
             "the LoRA adapter \(path) does not fit the model \(model) (\(reason)); use an adapter made for this model"
         case .noChatTemplate(let model):
-            "the model \(model) has no chat template; use --raw to continue plain text, or an instruction-tuned model"
+            "the model \(model) has no chat template; name an instruction-tuned one, or continue plain text (generate --raw)"
         case .unknownChatTemplate(let model):
-            "llama.cpp does not know the chat template of \(model); use --raw with a prompt in the model's own format"
+            "llama.cpp does not know the chat template of \(model); write the prompt in its own format (generate --raw)"
         case .invalidRole(let message, let role):
             "message \(message) has the role \"\(role)\"; roles are words of letters, as system, user or assistant"
         case .emptyPrompt:

@@ -70,6 +70,8 @@ struct CostCommand: AsyncParsableCommand {
     struct Growth: Encodable {
         let method: String
         let tokens: Int
+        /// Until each token.
+        let seconds: [Double]
         let fit: QuadraticGrowth
     }
 
@@ -131,7 +133,7 @@ struct CostCommand: AsyncParsableCommand {
                     "answer tokens", method: method.name, values: answerLengths,
                     secondsPerToken: answerLengths.map { seconds[$0 - 1] / Double($0) }))
             guard let fit = QuadraticGrowth(seconds: seconds) else { continue }
-            report.growth.append(Growth(method: method.name, tokens: seconds.count, fit: fit))
+            report.growth.append(Growth(method: method.name, tokens: seconds.count, seconds: seconds, fit: fit))
         }
         Console.print(steering.format == .json ? try JSON.pretty(report) : text(report))
     }
