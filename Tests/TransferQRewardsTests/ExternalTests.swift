@@ -173,7 +173,7 @@ import TransferQRewards
 
     /// The program answers with its number, so that one that was started anew is seen.
     @Test func givingUpWhileOthersAreServedLeavesTheProgramAlone() async throws {
-        let reward = try program("time.sleep(0.5); print(json.dumps([os.getpid() for item in batch]), flush=True)")
+        let reward = try program("time.sleep(2); print(json.dumps([os.getpid() for item in batch]), flush=True)")
         let number = try await reward.checkedRewards(for: Self.completions)
         let served = Task { try await reward.checkedRewards(for: Self.completions) }
         try await Task.sleep(for: .milliseconds(200))

@@ -14,10 +14,10 @@ package struct KeptGain: Encodable, Sendable {
         guard plain.count >= 2, rewards.count == plain.count, full.count == plain.count else { return nil }
         let gains = zip(full, plain).map { $0 - $1 }
         let kept = zip(rewards, plain).map { $0 - $1 }
-        let gain = gains.reduce(0, +) / Double(gains.count)
+        let gain = MeanInterval(gains).mean
         guard gain > 0 else { return nil }
-        let share = kept.reduce(0, +) / Double(kept.count) / gain
-        let residual = PromptSetTable.Interval(zip(kept, gains).map { ($0 - share * $1) / gain })
+        let share = MeanInterval(kept).mean / gain
+        let residual = MeanInterval(zip(kept, gains).map { ($0 - share * $1) / gain })
         self.share = share
         low = share + residual.low
         high = share + residual.high

@@ -133,7 +133,8 @@ struct LoopCommand: AsyncParsableCommand {
                 ] + side.searchCells)
         }
         var lines = TextTable.text(rows)
-        let spread = (try? RewardCalibration(of: report.sides[0].rewards))?.spread  // one prompt has none
+        // One prompt has no spread, and equal rewards have none.
+        let spread = (try? RewardCalibration(of: report.sides[0].rewards))?.spread
         if let spread {
             let gain = report.sides[1].meanReward - report.sides[0].meanReward
             lines += String(

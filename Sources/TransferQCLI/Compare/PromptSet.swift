@@ -58,9 +58,9 @@ struct PromptSetTable: Encodable {
     struct Row: Encodable {
         let method: String
         let prompts: Int
-        let meanReward: Interval
+        let meanReward: MeanInterval
         /// Mean paired difference to the first method.
-        let gain: Interval?
+        let gain: MeanInterval?
         /// The gain in standard deviations of the first method's rewards.
         let gainInSpreads: Double?
         /// Share of prompts with a higher reward than the first method's; ties count half.
@@ -68,34 +68,6 @@ struct PromptSetTable: Encodable {
         let meanKL: Double?
         let rolloutTokensPerToken: Double
         let secondsPerToken: Double
-    }
-
-    /// A mean with its 95 % interval, by Student's t.
-    struct Interval: Encodable {
-        let mean: Double
-        let low: Double
-        let high: Double
-
-        init(_ values: [Double]) {
-            let count = Double(values.count)
-            let mean = values.reduce(0, +) / max(1, count)
-            let variance = values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / max(1, count - 1)
-            let half = Self.quantile(freedom: count - 1) * (variance / max(1, count)).squareRoot()
-            self.mean = mean
-            low = mean - half
-            high = mean + half
-        }
-
-        /// The 97.5 % quantile of Student's t, by its expansion around the normal's; within 1 % from 4 degrees on.
-        static func quantile(freedom: Double) -> Double {
-            let (z, n) = (1.959964, max(1, freedom))
-            let third = (pow(z, 3) + z) / 4
-            let fifth = (5 * pow(z, 5) + 16 * pow(z, 3) + 3 * z) / 96
-            let seventh = (3 * pow(z, 7) + 19 * pow(z, 5) + 17 * pow(z, 3) - 15 * z) / 384
-            return z + third / n + fifth / (n * n) + seventh / (n * n * n)
-        }
-
-        var text: String { String(format: "%.3f (%.3f to %.3f)", mean, low, high) }
     }
 
     let rows: [Row]
@@ -108,12 +80,12 @@ struct PromptSetTable: Encodable {
             let own = results.filter { $0.method == method }.sorted { $0.prompt < $1.prompt }
             let pairs = own.compactMap { result in base[result.prompt].map { (result.reward, $0) } }
             let isFirst = method == methods[0]
-            let gain = isFirst ? nil : Interval(pairs.map { $0.0 - $0.1 })
+            let gain = isFirst ? nil : MeanInterval(pairs.map { $0.0 - $0.1 })
             let wins = pairs.reduce(0.0) { $0 + ($1.0 > $1.1 ? 1 : $1.0 == $1.1 ? 0.5 : 0) }
             let kl = own.compactMap(\.kl)
             let tokens = Double(max(1, own.reduce(0) { $0 + $1.usage.completionTokens }))
             return Row(
-                method: method, prompts: own.count, meanReward: Interval(own.map(\.reward)), gain: gain,
+                method: method, prompts: own.count, meanReward: MeanInterval(own.map(\.reward)), gain: gain,
                 gainInSpreads: gain.flatMap { gain in spread.map { gain.mean / $0 } },
                 winRate: isFirst ? nil : wins / Double(max(1, pairs.count)),
                 meanKL: kl.count == own.count ? kl.reduce(0, +) / Double(max(1, kl.count)) : nil,
