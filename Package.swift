@@ -18,15 +18,19 @@ let package = Package(
         .executable(name: "transferq", targets: ["TransferQCLI"]),
     ],
     dependencies: [
-        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
-        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
     ],
     targets: [
         // The method: policies, rewards, values, tilting, the decoding loop. Depends on nothing.
         .target(name: "TransferQ", swiftSettings: settings),
+        // The installed OpenSSL's digests, and SHA-256 on whichever platform.
+        .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .target(
+            name: "TransferQDigest", dependencies: [.target(name: "CCrypto", condition: .when(platforms: [.linux]))],
+            swiftSettings: settings),
         // Learned heads and their fitting, data sets of preferences, rewards from elsewhere.
         .target(
-            name: "TransferQRewards", dependencies: ["TransferQ", .product(name: "Crypto", package: "swift-crypto")],
+            name: "TransferQRewards", dependencies: ["TransferQ", "TransferQDigest"],
             swiftSettings: settings),
         // Problems small enough to solve exactly: the oracle of the tests.
         .target(name: "TransferQTheory", dependencies: ["TransferQ"], swiftSettings: settings),
@@ -36,7 +40,7 @@ let package = Package(
         .target(
             name: "TransferQLlama",
             dependencies: [
-                "TransferQ", "TransferQRewards", "CLlama", .product(name: "Crypto", package: "swift-crypto"),
+                "TransferQ", "TransferQRewards", "CLlama", "TransferQDigest",
             ],
             swiftSettings: settings),
         // The command line, `transferq`.
@@ -45,7 +49,7 @@ let package = Package(
             dependencies: [
                 "TransferQ", "TransferQTheory", "TransferQRewards", "TransferQLlama", "CLlama",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
-                .product(name: "Crypto", package: "swift-crypto"),
+                "TransferQDigest",
             ],
             swiftSettings: settings),
         .executableTarget(
@@ -54,7 +58,8 @@ let package = Package(
         .testTarget(
             name: "TransferQTests", dependencies: ["TransferQ", "TransferQTheory"], swiftSettings: settings),
         .testTarget(
-            name: "TransferQRewardsTests", dependencies: ["TransferQRewards", "TransferQ"], exclude: ["server.py"],
+            name: "TransferQRewardsTests", dependencies: ["TransferQRewards", "TransferQDigest", "TransferQ"],
+            exclude: ["server.py"],
             swiftSettings: settings),
         // Model files that tests write themselves, and the real one that set-up brought.
         .target(

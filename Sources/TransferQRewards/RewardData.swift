@@ -1,6 +1,6 @@
-import Crypto
 import Foundation
 public import TransferQ
+import TransferQDigest
 
 /// Two answers, of which people preferred the first. They answer the same conversation, as a rule.
 public struct PreferencePair: Hashable, Sendable {

@@ -1,7 +1,7 @@
 import ArgumentParser
-import Crypto
 import Foundation
 import TransferQ
+import TransferQDigest
 import TransferQLlama
 import TransferQRewards
 

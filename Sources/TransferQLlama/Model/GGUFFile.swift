@@ -1,6 +1,6 @@
-import Crypto
 import Foundation
 import TransferQ
+import TransferQDigest
 
 /// What can be told of a GGUF file without llama.cpp.
 public enum GGUFFile {

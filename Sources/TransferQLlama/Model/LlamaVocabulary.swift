@@ -1,7 +1,7 @@
 import CLlama
-import Crypto
 import Foundation
 public import TransferQ
+import TransferQDigest
 
 /// A GGUF model's vocabulary, copied out of llama.cpp so that it can be read from anywhere.
 public struct LlamaVocabulary: Vocabulary {

@@ -1,6 +1,6 @@
-import Crypto
 import Foundation
 public import TransferQ
+import TransferQDigest
 public import TransferQRewards
 
 /// States of many answers, kept in a file of the cache, so that a second fit takes seconds and a killed one goes on

@@ -1,6 +1,6 @@
-import Crypto
 public import Foundation
 import TransferQ
+import TransferQDigest
 
 /// Brings files over HTTPS: resumed after a cut, complete or not there at all.
 ///
