@@ -13,6 +13,10 @@ public struct DecodingTask: Sendable {
     /// T, the longest answer in tokens.
     public let maximumLength: Int
     public let seed: UInt64
+    /// What all randomness of an answer derives from: the seed, the conversation, and the reference's prompt where the
+    /// policy tells it (``Policy/stateSource``). The baseline's prompt has no part in it, so that answers under different
+    /// baselines can be compared in pairs.
+    let noise: Noise
     /// Unlimited unless set.
     public var budget = Budget()
     /// Rollouts that make a batch as fast as it gets, or nearly: what looking ahead fills batches up to. It changes what a
@@ -73,6 +77,7 @@ public struct DecodingTask: Sendable {
         self.maximumLength = min(
             maximumLength, reference.maximumResponseLength, baseline.maximumResponseLength)
         self.seed = seed
+        noise = Noise(seed: seed).derived(conversation: conversation, prompt: reference.stateSource?.prompt ?? [])
     }
 
     var vocabulary: any Vocabulary { reference.vocabulary }
@@ -142,8 +147,9 @@ public struct DecodingState: Sendable {
     /// Tokens that the answer may still take.
     public var remainingLength: Int { task.maximumLength - response.count }
 
+    /// The randomness of this step, by what it is for.
     public func noise(_ purpose: Noise.Purpose) -> Noise {
-        Noise(seed: task.seed).derived(purpose).derived(step)
+        task.noise.derived(purpose).derived(step)
     }
 
     /// The next token drawn from the reference itself, with its log-probability; it costs no KL.

@@ -1,4 +1,7 @@
 /// One turn of a conversation.
+///
+/// Equal messages have the same bytes: Swift's `==` takes "é" in one and in two code points for the same text, which a
+/// model does not.
 public struct Message: Codable, Hashable, Sendable {
     /// `system`, `user` or `assistant`; a template may know others.
     public var role: String
@@ -7,6 +10,33 @@ public struct Message: Codable, Hashable, Sendable {
     public init(role: String, content: String) {
         self.role = role
         self.content = content
+    }
+
+    public static func == (one: Message, other: Message) -> Bool {
+        one.role.utf8.elementsEqual(other.role.utf8) && one.content.utf8.elementsEqual(other.content.utf8)
+    }
+
+    public func hash(into hasher: inout Hasher) {
+        // Canonically equal strings hash alike; telling them apart is the work of ==.
+        hasher.combine(role)
+        hasher.combine(content)
+    }
+}
+
+extension Noise {
+    /// The randomness of answers to one conversation, so that different prompts draw different numbers.
+    ///
+    /// - Parameters:
+    ///   - conversation: every role and every content counts, byte by byte.
+    ///   - prompt: what the conversation became for the reference, in tokens, when that is known: the same conversation
+    ///     under another template, or as raw text, is another prompt.
+    public func derived(conversation: [Message], prompt: [Token] = []) -> Noise {
+        // Without either there is one prompt only.
+        guard !conversation.isEmpty || !prompt.isEmpty else { return self }
+        let keyed = conversation.reduce(derived(conversation.count)) { noise, message in
+            noise.derived(text: message.role).derived(text: message.content)
+        }
+        return prompt.reduce(keyed) { $0.derived(Int($1)) }
     }
 }
 

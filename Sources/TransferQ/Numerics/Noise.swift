@@ -2,10 +2,11 @@ import Foundation
 
 /// Counter-based randomness: a value is a pure function of the keys it was derived with.
 ///
-/// The decoder derives noise from (seed, purpose, step, token, rollout, position), never from a shared generator, so
-/// a result cannot depend on the order in which candidates or rollouts were evaluated.
+/// The decoder derives noise from (seed, conversation, purpose, step, token, rollout, position), never from a shared
+/// generator: a result cannot depend on the order in which candidates or rollouts were evaluated, nor on which other
+/// answers are worked on at the same time, and no two prompts draw the same numbers.
 ///
-///     let noise = Noise(seed: 7).derived(.choice).derived(step)
+///     let noise = Noise(seed: 7).derived(conversation: messages).derived(.choice).derived(step)
 ///     let gumbel = noise.derived(Int(token)).gumbel
 public struct Noise: Hashable, Sendable {
     /// What a stream of noise is for; keeps choices, rollouts and blocks of one step independent.
@@ -32,6 +33,17 @@ public struct Noise: Hashable, Sendable {
     }
 
     public func derived(_ purpose: Purpose) -> Noise { derived(purpose.rawValue) }
+
+    /// Takes a text as a key: its length in bytes, then its bytes, eight at a time.
+    package func derived(text: String) -> Noise {
+        let bytes = Array(text.utf8)
+        var noise = derived(bytes.count)
+        for start in stride(from: 0, to: bytes.count, by: 8) {
+            let word = bytes[start..<min(start + 8, bytes.count)].reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+            noise = noise.derived(Int(truncatingIfNeeded: word))
+        }
+        return noise
+    }
 
     /// A uniform number in the open interval (0, 1).
     public var uniform: Double {
