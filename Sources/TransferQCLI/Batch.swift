@@ -215,12 +215,12 @@ struct BatchRun {
         func line(seconds: Double) -> String {
             var parts = ["\(answers) answers"]
             if !rewards.isEmpty {
-                parts.append(String(format: "reward %.3f", rewards.reduce(0, +) / Double(rewards.count)))
+                parts.append("reward \((rewards.reduce(0, +) / Double(rewards.count)).fixed(3))")
             }
             parts.append("\(usage.completionTokens) tokens (\(usage.rolloutTokens) in rollouts)")
             parts.append("\(usage.rewardCalls) rewards")
-            parts.append(String(format: "%.1f s", seconds))
-            parts.append(String(format: "%.1f tokens/s", Double(usage.completionTokens) / max(seconds, 1e-9)))
+            parts.append("\(seconds.fixed(1)) s")
+            parts.append("\((Double(usage.completionTokens) / max(seconds, 1e-9)).fixed(1)) tokens/s")
             return parts.joined(separator: " · ")
         }
     }

@@ -98,28 +98,28 @@ enum Summary {
     static func line(_ summary: GenerationSummary, method: String, approximations: [String]) -> String {
         let usage = summary.usage
         var parts = [method]
-        if let reward = summary.reward { parts.append(String(format: "reward %.3f", reward)) }
-        if let kl = summary.kl { parts.append("KL \(summary.klIsBound ? "≤ " : "")" + String(format: "%.2f nats", kl)) }
+        if let reward = summary.reward { parts.append("reward \(reward.fixed(3))") }
+        if let kl = summary.kl { parts.append("KL \(summary.klIsBound ? "≤ " : "")\(kl.fixed(2)) nats") }
         parts.append("\(usage.completionTokens) tokens (\(usage.rolloutTokens) in rollouts)")
         parts.append("\(usage.rewardCalls) rewards")
         if let size = summary.diagnostics.effectiveSampleSize, size > 1 {
-            parts.append(String(format: "ESS %.1f", size))
+            parts.append("ESS \(size.fixed(1))")
         }
-        if let spread = summary.diagnostics.rewardSpread { parts.append(String(format: "spread %.3f", spread)) }
+        if let spread = summary.diagnostics.rewardSpread { parts.append("spread \(spread.fixed(3))") }
         if let outside = summary.diagnostics.outsideProbability {
-            parts.append(String(format: "%.0f %% outside the candidates", 100 * outside))
+            parts.append("\((100 * outside).fixed(0)) % outside the candidates")
         }
         if let evaluated = summary.diagnostics.evaluatedCandidates {
-            parts.append(String(format: "%.1f candidates evaluated", evaluated))
+            parts.append("\(evaluated.fixed(1)) candidates evaluated")
         }
         if let share = summary.diagnostics.certifiedShare, share > 0 {
-            parts.append(String(format: "%.0f %% of steps certified", 100 * share))
+            parts.append("\((100 * share).fixed(0)) % of steps certified")
         }
         parts += approximations.map { "approximate: \($0)" }
         if summary.diagnostics.audited > 0 {
             parts.append("\(summary.diagnostics.auditMisses) of \(summary.diagnostics.audited) checks failed")
         }
-        parts.append(String(format: "%.1f s", usage.seconds))
+        parts.append("\(usage.seconds.fixed(1)) s")
         parts.append(summary.finishReason.rawValue)
         return parts.joined(separator: " · ")
     }

@@ -1,4 +1,5 @@
 import Foundation
+import TransferQ
 
 /// A mean with its 95 % interval, by Student's t.
 struct MeanInterval: Encodable {
@@ -25,5 +26,5 @@ struct MeanInterval: Encodable {
         return z + third / n + fifth / (n * n) + seventh / (n * n * n)
     }
 
-    var text: String { String(format: "%.3f (%.3f to %.3f)", mean, low, high) }
+    var text: String { "\(mean.fixed(3)) (\(low.fixed(3)) to \(high.fixed(3)))" }
 }

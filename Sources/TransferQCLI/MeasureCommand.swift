@@ -56,9 +56,9 @@ struct MeasureCommand: AsyncParsableCommand {
         var rows = [["file", "perplexity", "ratio", "prompt tokens/s", "rollout tokens/s"]]
         for (subject, perplexity) in zip(subjects, base) {
             rows.append([
-                URL(filePath: subject.path).lastPathComponent, String(format: "%.3f", perplexity),
-                String(format: "%.4f", perplexity / base[0]), String(format: "%.0f", median(subject.promptSpeeds)),
-                String(format: "%.0f", median(subject.rolloutSpeeds)),
+                URL(filePath: subject.path).lastPathComponent, perplexity.fixed(3),
+                (perplexity / base[0]).fixed(4), median(subject.promptSpeeds).fixed(0),
+                median(subject.rolloutSpeeds).fixed(0),
             ])
         }
         Console.print(TextTable.text(rows))

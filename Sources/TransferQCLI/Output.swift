@@ -301,7 +301,7 @@ struct CandidateView {
     let shown = 6
 
     func lines(_ step: DecodingStep) -> String {
-        let kl = step.cumulativeKL.map { String(format: "%.2f", $0) } ?? "unknown"
+        let kl = step.cumulativeKL.map { $0.fixed(2) } ?? "unknown"
         var lines = ["step \(step.index + 1)   KL so far \(kl) nats" + gain(step)]
         for candidate in step.decision.candidates.prefix(shown) { lines.append(line(candidate, step: step)) }
         let hidden = step.decision.candidates.dropFirst(shown)
@@ -317,7 +317,7 @@ struct CandidateView {
         guard let chosen = candidates.first(where: { $0.tokens == step.decision.tokens })?.value else { return "" }
         let weights = candidates.map { exp($0.logProbability) }
         let plain = zip(weights, candidates).reduce(0) { $0 + $1.0 * ($1.1.value ?? 0) } / weights.reduce(0, +)
-        return String(format: "   Q %.2f, plain %.2f", chosen, plain)
+        return "   Q \(chosen.fixed(2)), plain \(plain.fixed(2))"
     }
 
     /// The text of a candidate alone, which may begin or end inside a character.
@@ -333,10 +333,9 @@ struct CandidateView {
         let bar = String(repeating: "█", count: Int((candidate.probability * 20).rounded()))
             .padding(toLength: 20, withPad: "·", startingAt: 0)
         let mark = candidate.tokens == step.decision.tokens ? "▸" : " "
-        var line = String(
-            format: " %@ %@ %@ %.3f   log π %7.2f", mark, padded, bar, candidate.probability,
-            candidate.logProbability)
-        if let value = candidate.value { line += String(format: "   Q %6.3f", value) }
+        var line = " \(mark) \(padded) \(bar) \(candidate.probability.fixed(3))   log π "
+        line += candidate.logProbability.fixed(2, width: 7)
+        if let value = candidate.value { line += "   Q " + value.fixed(3, width: 6) }
         if let rollout = candidate.rollouts.first?.rollout, !rollout.tokens.isEmpty {
             let ahead = vocabulary.text(of: rollout.tokens).replacing("\n", with: "⏎")
             line += "   …" + ahead.prefix(44)

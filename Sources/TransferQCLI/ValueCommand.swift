@@ -49,9 +49,8 @@ struct ValueCommand: AsyncParsableCommand {
                 let seconds = (clock.now - start) / .seconds(1)
                 let fit = try await ValueFit(valued) { regularization, explained in
                     Console.say(
-                        String(
-                            format: "λ %g: explains %.1f %% of what tells candidates apart", regularization,
-                            100 * explained))
+                        "λ \(regularization.significant()): explains \((100 * explained).fixed(1)) % of what tells "
+                            + "candidates apart")
                 }
                 let source = try loaded.valueSource(tilt)
                 let head = LinearValueHead(
@@ -64,11 +63,11 @@ struct ValueCommand: AsyncParsableCommand {
             Console.print(
                 """
                 \(output): \(training.candidates) candidates of \(training.states) states, λ \
-                \(String(format: "%g", training.regularization)); on prompts left out it explains \
-                \(String(format: "%.1f", 100 * training.explained)) % of the variance between a state's candidates \
-                (standard deviation \(String(format: "%.3f", head.differenceSpread)))
-                \(String(format: "%.1f", seconds)) s to read, \
-                \(String(format: "%.1f", (clock.now - start) / .seconds(1) - seconds)) s to fit
+                \(training.regularization.significant()); on prompts left out it explains \
+                \((100 * training.explained).fixed(1)) % of the variance between a state's candidates \
+                (standard deviation \(head.differenceSpread.fixed(3)))
+                \(seconds.fixed(1)) s to read, \
+                \(((clock.now - start) / .seconds(1) - seconds).fixed(1)) s to fit
                 """)
         }
 

@@ -176,7 +176,7 @@ public enum ModelWriter {
 
     private static func vocabulary(padding: Int, markers: [String]) -> [(text: String, type: Int32)] {
         var tokens: [(text: String, type: Int32)] = [("<unk>", 2), ("<s>", 3), ("</s>", 3)]
-        tokens += (0..<256).map { (String(format: "<0x%02X>", $0), 6) }
+        tokens += (0..<256).map { ("<0x\($0 < 16 ? "0" : "")\(String($0, radix: 16, uppercase: true))>", 6) }
         tokens += markers.map { ($0, 3) } + [("▁", 1)]
         tokens += "abcdefghijklmnopqrstuvwxyz".map { (String($0), 1) }
         tokens += (0..<padding).map { ("pad\($0)", 1) }

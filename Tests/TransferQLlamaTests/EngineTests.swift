@@ -72,7 +72,7 @@ import TransferQLlama
             for (a, b) in zip(got, expected) where b > -12 { largest = max(largest, abs(a - b)) }
         }
 
-        var description: String { String(format: "KL %.5f, largest difference %.4f nats", kl, largest) }
+        var description: String { "KL \(kl.fixed(5)), largest difference \(largest.fixed(4)) nats" }
     }
 
     @Test func batchedRolloutsEqualSingleOnes() async throws {

@@ -1,6 +1,6 @@
-import Foundation
-
 extension Sequence<UInt8> {
     /// Two digits a byte, in lower case.
-    package var hexadecimal: String { map { String(format: "%02x", $0) }.joined() }
+    package var hexadecimal: String {
+        map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+    }
 }

@@ -96,8 +96,8 @@ struct BatchBenchCommand: AsyncParsableCommand {
     private func text(_ report: Report) -> String {
         let rows = report.rows.map { row in
             [
-                row.method, String(format: "%.2f", row.alone), String(format: "%.2f", row.together),
-                String(format: "%.2f", row.ratio), "\(row.equalAnswers) of \(report.prompts)",
+                row.method, row.alone.fixed(2), row.together.fixed(2),
+                row.ratio.fixed(2), "\(row.equalAnswers) of \(report.prompts)",
             ]
         }
         return TextTable.text(

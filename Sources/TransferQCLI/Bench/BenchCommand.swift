@@ -104,9 +104,9 @@ struct EngineCommand: AsyncParsableCommand {
         case .text:
             Console.print(
                 TextTable.text([
-                    ["side", "rollout tokens/s"], ["engine", String(format: "%.1f", report.engine)],
-                    ["bare llama.cpp loop", String(format: "%.1f", report.bareLoop)],
-                    ["engine / bare", String(format: "%.3f", report.ratio)],
+                    ["side", "rollout tokens/s"], ["engine", report.engine.fixed(1)],
+                    ["bare llama.cpp loop", report.bareLoop.fixed(1)],
+                    ["engine / bare", report.ratio.fixed(3)],
                 ]))
             Console.print(
                 "k \(k), \(horizon) decoded tokens a rollout, \(rounds) rounds; "

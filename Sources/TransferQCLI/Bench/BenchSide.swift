@@ -32,13 +32,13 @@ struct BenchSide: Encodable {
 
     /// Means over the prompts; dashes for a side that does not search.
     var searchCells: [String] {
-        func cell(_ format: String, _ figure: (SearchFigures) -> Double) -> String {
+        func cell(_ digits: Int, _ unit: String = "", _ figure: (SearchFigures) -> Double) -> String {
             guard !figures.isEmpty else { return "–" }
-            return String(format: format, figures.reduce(0) { $0 + figure($1) } / Double(figures.count))
+            return (figures.reduce(0) { $0 + figure($1) } / Double(figures.count)).fixed(digits) + unit
         }
         return [
-            cell("%.2f", \.evaluatedCandidates), cell("%.0f %%") { 100 * $0.certifiedShare },
-            cell("%.1f", \.rolloutTokensPerToken), cell("%.0f %%") { 100 * $0.reusedShare }, cell("%.1f", \.batchWidth),
+            cell(2) { $0.evaluatedCandidates }, cell(0, " %") { 100 * $0.certifiedShare },
+            cell(1) { $0.rolloutTokensPerToken }, cell(0, " %") { 100 * $0.reusedShare }, cell(1) { $0.batchWidth },
         ]
     }
 }

@@ -142,17 +142,17 @@ struct CostCommand: AsyncParsableCommand {
         let rows = report.series.map { series in
             let points = zip(series.values, series.secondsPerToken)
             return [
-                series.varied, series.method, String(format: "%.3g", series.slope ?? .nan),
-                points.map { String(format: "%.4f at %d", $1, $0) }.joined(separator: ", "),
+                series.varied, series.method, (series.slope ?? .nan).significant(3),
+                points.map { "\($1.fixed(4)) at \($0)" }.joined(separator: ", "),
             ]
         }
         let head = ["varied", "method", "slope (s/token per unit)", "s/token"]
         let growth = report.growth.map { growth in
             let fit = growth.fit
-            return String(
-                format:
-                    "%@: seconds(t) = %.3g %+.3g t %+.3g t²; the last term is %.1f %% of the seconds of %d tokens",
-                growth.method, fit.constant, fit.linear, fit.quadratic, 100 * fit.quadraticShare, growth.tokens)
+            return
+                "\(growth.method): seconds(t) = \(fit.constant.significant(3)) \(fit.linear.significant(3, signed: true)) t "
+                + "\(fit.quadratic.significant(3, signed: true)) t²; the last term is "
+                + "\((100 * fit.quadraticShare).fixed(1)) % of the seconds of \(growth.tokens) tokens"
         }
         return ([TextTable.text([head] + rows)] + growth).joined(separator: "\n")
     }

@@ -118,18 +118,17 @@ struct LoopCommand: AsyncParsableCommand {
     }
 
     private func text(_ report: Report) -> String {
-        func number(_ value: Double, _ format: String) -> String { String(format: format, value) }
         var rows = [["side", "s/token", "times the loop", "reward"] + BenchSide.searchHeads]
         if !report.loopSecondsPerToken.isEmpty {
             rows.append(
-                ["loop in transformers, \(dtype)", number(median(report.loopSecondsPerToken), "%.3f"), "1.0"]
+                ["loop in transformers, \(dtype)", median(report.loopSecondsPerToken).fixed(3), "1.0"]
                     + [String](repeating: "–", count: 1 + BenchSide.searchHeads.count))
         }
         for side in report.sides {
             rows.append(
                 [
-                    side.name, number(median(side.secondsPerToken), "%.3f"),
-                    side.ratio.map { number($0, "%.1f") } ?? "–", number(side.meanReward, "%.3f"),
+                    side.name, median(side.secondsPerToken).fixed(3),
+                    side.ratio.map { $0.fixed(1) } ?? "–", side.meanReward.fixed(3),
                 ] + side.searchCells)
         }
         var lines = TextTable.text(rows)
@@ -137,15 +136,15 @@ struct LoopCommand: AsyncParsableCommand {
         let spread = (try? RewardCalibration(of: report.sides[0].rewards))?.spread
         if let spread {
             let gain = report.sides[1].meanReward - report.sides[0].meanReward
-            lines += String(
-                format: "\nalpha %g lifts the reward by %.2f standard deviations of plain answers", report.alpha,
-                gain / spread)
+            lines +=
+                "\nalpha \(report.alpha.significant()) lifts the reward by \((gain / spread).fixed(2)) standard "
+                + "deviations of plain answers"
         }
         for side in report.sides {
             guard let kept = side.keptGain else { continue }
-            lines += String(
-                format: "\n%@ keeps %.0f %% of that gain (95 %%: %.0f to %.0f)", side.name, 100 * kept.share,
-                100 * kept.low, 100 * kept.high)
+            lines +=
+                "\n\(side.name) keeps \((100 * kept.share).fixed(0)) % of that gain (95 %: \((100 * kept.low).fixed(0)) "
+                + "to \((100 * kept.high).fixed(0)))"
         }
         if report.checkedSteps > 0 {
             lines +=

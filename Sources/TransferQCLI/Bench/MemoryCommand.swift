@@ -86,14 +86,16 @@ struct MemoryCommand: AsyncParsableCommand {
     }
 
     private func text(_ report: Report) -> String {
-        func row(_ name: String, _ memory: ProcessMemory, _ format: String) -> [String] {
-            [name, String(format: format, memory.resident), String(format: format, memory.peak)]
+        func row(_ name: String, _ memory: ProcessMemory, _ text: (Double) -> String) -> [String] {
+            [name, text(memory.resident), text(memory.peak)]
         }
         let samples = report.samples.map { sample in
-            row(sample.answers == 0 ? "after loading" : "\(sample.answers)", sample.megabytes, "%.1f")
+            row(sample.answers == 0 ? "after loading" : "\(sample.answers)", sample.megabytes) { $0.fixed(1) }
         }
         let growth = report.growth.map { growth in
-            row("growth per answer from \(growth.from) on", growth.megabytesPerAnswer, "%+.2f")
+            row("growth per answer from \(growth.from) on", growth.megabytesPerAnswer) {
+                $0.fixed(2, signed: true)
+            }
         }
         return TextTable.text([["answers", "resident MB", "peak MB"]] + samples + growth)
     }

@@ -64,12 +64,12 @@ struct SpeedupsCommand: AsyncParsableCommand {
     }
 
     private func text(_ report: Report) -> String {
-        func number(_ value: Double?, _ format: String) -> String { value.map { String(format: format, $0) } ?? "–" }
+        func number(_ value: Double?, _ digits: Int) -> String { value.map { $0.fixed(digits) } ?? "–" }
         let head = ["side"] + BenchSide.searchHeads + ["tokens scored/token", "s/token", "to all on", "same answers"]
         let rows = report.sides.map { side in
             [side.name] + side.searchCells + [
-                number(side.scoredTokensPerToken.reduce(0, +) / Double(report.prompts), "%.1f"),
-                number(median(side.secondsPerToken), "%.3f"), number(side.ratio, "%.2f"),
+                number(side.scoredTokensPerToken.reduce(0, +) / Double(report.prompts), 1),
+                number(median(side.secondsPerToken), 3), number(side.ratio, 2),
                 "\(side.equalAnswers ?? 0) of \(report.prompts)",
             ]
         }

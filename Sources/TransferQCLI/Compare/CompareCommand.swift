@@ -141,10 +141,10 @@ struct CompareCommand: AsyncParsableCommand {
     private func cells(_ summaries: [GenerationSummary], _ methods: [ConfiguredMethod]) -> [ComparisonPage.Row] {
         zip(summaries, methods).map { summary, method in
             let figures = [
-                method.name, summary.reward.map { String(format: "%.3f", $0) } ?? "–",
-                summary.kl.map { (summary.klIsBound ? "≤ " : "") + String(format: "%.2f", $0) } ?? "–",
+                method.name, summary.reward.map { $0.fixed(3) } ?? "–",
+                summary.kl.map { (summary.klIsBound ? "≤ " : "") + $0.fixed(2) } ?? "–",
                 "\(summary.usage.completionTokens)", "\(summary.usage.rolloutTokens)",
-                String(format: "%.1f", summary.usage.seconds),
+                summary.usage.seconds.fixed(1),
             ]
             return ComparisonPage.Row(answer: summary.response, figures: figures)
         }

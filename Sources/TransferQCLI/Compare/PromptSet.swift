@@ -99,15 +99,17 @@ struct PromptSetTable: Encodable {
             "method", "prompts", "reward (95 %)", "gain (95 %)", "in SD", "wins", "KL (nats)", "rollout tokens/token",
             "s/token",
         ]
-        func number(_ value: Double?, _ format: String) -> String { value.map { String(format: format, $0) } ?? "–" }
+        func number(_ value: Double?, _ digits: Int, _ unit: String = "") -> String {
+            value.map { $0.fixed(digits) + unit } ?? "–"
+        }
         return TextTable.text(
             [head]
                 + rows.map { row in
                     [
                         row.method, "\(row.prompts)", row.meanReward.text, row.gain?.text ?? "–",
-                        number(row.gainInSpreads, "%.2f"), number(row.winRate.map { 100 * $0 }, "%.0f %%"),
-                        number(row.meanKL, "%.1f"), number(row.rolloutTokensPerToken, "%.0f"),
-                        number(row.secondsPerToken, "%.3f"),
+                        number(row.gainInSpreads, 2), number(row.winRate.map { 100 * $0 }, 0, " %"),
+                        number(row.meanKL, 1), number(row.rolloutTokensPerToken, 0),
+                        number(row.secondsPerToken, 3),
                     ]
                 })
     }

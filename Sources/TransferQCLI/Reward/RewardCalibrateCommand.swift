@@ -75,9 +75,9 @@ struct RewardCalibrateCommand: AsyncParsableCommand {
             return try RewardCalibration(of: values)
         }
         Console.draw(
-            String(format: "mean %.6g, spread %.6g on %d answers", scale.mean, scale.spread, scale.count))
+            "mean \(scale.mean.significant()), spread \(scale.spread.significant()) on \(scale.count) answers")
         guard write else {
-            return Console.print(String(format: "z:%.6g,%.6g:", scale.mean, scale.spread) + rewards.reward[0])
+            return Console.print("z:\(scale.mean.significant()),\(scale.spread.significant()):" + rewards.reward[0])
         }
         let path = String(rewards.reward[0].dropFirst("head:".count))
         var head = try LinearHead.read(path)

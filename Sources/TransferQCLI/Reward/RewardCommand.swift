@@ -42,7 +42,7 @@ struct RewardCommand: ParsableCommand {
 
         func run() throws {
             let head = try LinearHead.read(head)
-            func number(_ value: Double) -> String { String(format: "%.4g", value) }
+            func number(_ value: Double) -> String { value.significant(4) }
             let backbone = head.backbone
             var rows = [
                 ("backbone", "\(backbone.model)\(backbone.type.map { " in \($0)" } ?? ""), width \(backbone.width)"),
@@ -51,12 +51,12 @@ struct RewardCommand: ParsableCommand {
                 ("weights", "\(head.weights.count), bias \(number(head.bias))"),
             ]
             if let training = head.training {
-                let lambda = String(format: "%g", training.regularization)
+                let lambda = training.regularization.significant()
                 rows.append(("fitted on", "\(training.count) of \(training.data), λ \(lambda)"))
                 rows.append(("data SHA-256", training.sha256))
             }
             if let held = head.heldOut {
-                let interval = String(format: "%.3f (95 %%: %.3f to %.3f)", held.accuracy, held.low, held.high)
+                let interval = "\(held.accuracy.fixed(3)) (95 %: \(held.low.fixed(3)) to \(held.high.fixed(3)))"
                 rows.append(("held out", "accuracy \(interval) on \(held.count)"))
             }
             if let scale = head.calibration {

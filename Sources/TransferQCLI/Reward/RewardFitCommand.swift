@@ -109,7 +109,7 @@ struct RewardFitCommand: AsyncParsableCommand {
         let fit = await HeadFit(
             fitData, regularizations: regularization.map { [$0] } ?? HeadFit.regularizations, seed: seed
         ) { regularization, loss in
-            Console.say(String(format: "λ %g: cross-validated loss %.4f nats", regularization, loss))
+            Console.say("λ \(regularization.significant()): cross-validated loss \(loss.fixed(4)) nats")
         }
         let margins = fit.margins(heldData)
         var head = LinearHead(
@@ -124,12 +124,12 @@ struct RewardFitCommand: AsyncParsableCommand {
         let seconds = (clock.now - start) / .seconds(1)
         let report = """
             \(output): \(fitData.count) fitted on, \(pooling.rawValue) states of \(backbone.model)\
-            \(backbone.type.map { " in \($0)" } ?? ""), λ \(String(format: "%g", fit.regularization))
-            accuracy on \(accuracy.count) held out: \(String(format: "%.3f", accuracy.accuracy)) \
-            (95 %: \(String(format: "%.3f", accuracy.low)) to \(String(format: "%.3f", accuracy.high))), on the fitted \
-            \(String(format: "%.3f", HeadFit.accuracy(fit.margins(fitData)).accuracy))
-            \(String(format: "%.1f", readSeconds)) s to read (\(await reader.decodedTokens) tokens), \
-            \(String(format: "%.1f", seconds - readSeconds)) s to fit
+            \(backbone.type.map { " in \($0)" } ?? ""), λ \(fit.regularization.significant())
+            accuracy on \(accuracy.count) held out: \(accuracy.accuracy.fixed(3)) \
+            (95 %: \(accuracy.low.fixed(3)) to \(accuracy.high.fixed(3))), on the fitted \
+            \(HeadFit.accuracy(fit.margins(fitData)).accuracy.fixed(3))
+            \(readSeconds.fixed(1)) s to read (\(await reader.decodedTokens) tokens), \
+            \((seconds - readSeconds).fixed(1)) s to fit
             """
         return (head, report, margins)
     }

@@ -68,16 +68,14 @@ struct RewardScoreCommand: AsyncParsableCommand {
         let mean = all.reduce(0, +) / Double(max(1, all.count))
         let spread = try? RewardCalibration(of: all)  // equal rewards have none
         Console.draw(
-            String(
-                format: "%d answers, mean reward %.4f, spread %.4f, %.1f s", all.count, mean, spread?.spread ?? 0,
-                (clock.now - start) / .seconds(1)))
+            "\(all.count) answers, mean reward \(mean.fixed(4)), spread \((spread?.spread ?? 0).fixed(4)), "
+                + "\(((clock.now - start) / .seconds(1)).fixed(1)) s")
         if isPaired {
             let margins = stride(from: 0, to: all.count, by: 2).map { all[$0] - all[$0 + 1] }
             let accuracy = HeadFit.accuracy(margins)
             Console.draw(
-                String(
-                    format: "pair accuracy %.3f (95 %%: %.3f to %.3f) on %d pairs", accuracy.accuracy, accuracy.low,
-                    accuracy.high, accuracy.count))
+                "pair accuracy \(accuracy.accuracy.fixed(3)) (95 %: \(accuracy.low.fixed(3)) to "
+                    + "\(accuracy.high.fixed(3))) on \(accuracy.count) pairs")
         }
     }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import TransferQ
 
 /// Lines and points in two dimensions, as an SVG that stands alone.
 struct LinePlot {
@@ -92,10 +93,10 @@ struct LinePlot {
     }
 
     private static func label(_ value: Double) -> String {
-        String(format: "%.4g", abs(value) < 1e-12 ? 0 : value)
+        (abs(value) < 1e-12 ? 0 : value).significant(4)
     }
 
-    private static func number(_ value: Double) -> String { String(format: "%.1f", value) }
+    private static func number(_ value: Double) -> String { value.fixed(1) }
 
     private func text(_ x: Double, _ y: Double, _ content: String, anchor: String = "middle", size: Int = 13) -> String
     {

@@ -54,15 +54,15 @@ struct TheoryCommand: ParsableCommand {
             for name in ExactSolver.names {
                 guard let method = report.methods[name] else { continue }
                 let values = [method.expectedReward, method.klToReference, method.gapToBest, method.gapToOptimal]
-                rows.append([name] + values.map { String(format: "%.6f", $0) })
+                rows.append([name] + values.map { $0.fixed(6) })
             }
             Console.print(TextTable.text(rows))
             rows = [["bound", "left", "right"]]
             for name in ExactSolver.names {
                 for check in report.bounds[name] ?? [] {
                     rows.append([
-                        "\(name): \(check.quantity)", String(format: "%.6f", check.left),
-                        String(format: "%.6f", check.right),
+                        "\(name): \(check.quantity)", check.left.fixed(6),
+                        check.right.fixed(6),
                     ])
                 }
             }
@@ -113,7 +113,7 @@ struct TheoryCommand: ParsableCommand {
             for inequality in verification.inequalities {
                 rows.append([
                     inequality.name, "\(inequality.checked)", "\(inequality.violations.count)",
-                    String(format: "%.3g", inequality.tightestSlack), String(format: "%.3g", inequality.meanSlack),
+                    inequality.tightestSlack.significant(3), inequality.meanSlack.significant(3),
                 ])
             }
             Console.print(TextTable.text(rows))
@@ -121,14 +121,14 @@ struct TheoryCommand: ParsableCommand {
             for identity in verification.identities {
                 rows.append([
                     identity.name, "\(identity.checked)", "\(identity.violations.count)",
-                    String(format: "%.3g", identity.largestError),
+                    identity.largestError.significant(3),
                 ])
             }
             Console.print("\n" + TextTable.text(rows))
             let tightest = verification.inequalities.map(\.tightestSlack).min() ?? 0
             Console.print(
                 "\n\(verification.checks) checks on \(verification.instances) instances, tightest slack "
-                    + String(format: "%.3g", tightest) + ", \(verification.violations) violations")
+                    + tightest.significant(3) + ", \(verification.violations) violations")
             let named =
                 verification.inequalities.map { ($0.name, $0.violations) }
                 + verification.identities.map { ($0.name, $0.violations) }

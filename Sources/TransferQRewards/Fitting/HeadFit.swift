@@ -147,7 +147,7 @@ public struct HeadFit: Sendable {
         var bias = -zip(scaled, scale.means).reduce(0) { $0 + $1.0 * $1.1 }
         if case .labelled = data.kind { bias += solution[solution.count - 1] }
         // Five digits keep the file small and move no reward by more than a thousandth of the spread.
-        weights = scaled.map { Float(String(format: "%.5g", $0)) ?? Float($0) }
+        weights = scaled.map { Float($0.significant(5)) ?? Float($0) }
         self.bias = bias
         regularization = best
         self.path = path

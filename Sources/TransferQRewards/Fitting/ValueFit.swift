@@ -142,7 +142,7 @@ private struct ValueProblem {
 
     /// For unstandardised features, in five digits.
     func head(_ weights: [Double]) -> (weights: [Float], bias: Double) {
-        let scaled = zip(weights, scale.spreads).map { Float(String(format: "%.5g", $0 / $1)) ?? Float($0 / $1) }
+        let scaled = zip(weights, scale.spreads).map { Float(($0 / $1).significant(5)) ?? Float($0 / $1) }
         return (scaled, meanValue - zip(scaled, scale.means).reduce(0) { $0 + Double($1.0) * $1.1 })
     }
 }
