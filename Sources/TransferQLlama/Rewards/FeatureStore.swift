@@ -82,19 +82,16 @@ public struct FeatureStore: Sendable {
     private static func key(
         _ completions: [Completion], _ backbone: LinearHead.Backbone, _ template: LinearHead.Template
     ) -> String {
-        var hash = SHA256()
-        func add(_ text: String) {
-            hash.update(data: Data("\(text.utf8.count):".utf8))
-            hash.update(data: Data(text.utf8))
-        }
-        for part in [backbone.sha256, backbone.type ?? "", template.rawValue, LlamaLibrary.version, "1"] { add(part) }
+        var parts = [backbone.sha256, backbone.type ?? "", template.rawValue, LlamaLibrary.version, "1"]
         for completion in completions {
-            add("\(completion.conversation.count)")
-            for turn in completion.conversation {
-                add(turn.role)
-                add(turn.content)
-            }
-            add(completion.text)
+            parts.append("\(completion.conversation.count)")
+            for turn in completion.conversation { parts += [turn.role, turn.content] }
+            parts.append(completion.text)
+        }
+        var hash = SHA256()
+        for part in parts {
+            hash.update(data: Data("\(part.utf8.count):".utf8))
+            hash.update(data: Data(part.utf8))
         }
         return hash.finalize().prefix(16).hexadecimal
     }
