@@ -83,7 +83,7 @@ struct RewardCommand: ParsableCommand {
                   transferq reward score answers.jsonl --reward gguf:reward-model.gguf
                 """)
 
-        @Argument(help: "A folder with safetensors files, or one such file.")
+        @Argument(help: "A folder with safetensors files, one such file, or the index of several.")
         var checkpoint: String
 
         @Option(help: "The body: a GGUF file.")
@@ -98,18 +98,17 @@ struct RewardCommand: ParsableCommand {
         @Option(name: .customLong("class"), help: "Which row to take of a head with several.")
         var row: Int?
 
-        private static let names = [
-            "score.weight", "v_head.summary.weight", "v_head.weight", "reward_head.weight", "value_head.weight",
-            "rm_head.weight", "classifier.weight",
-        ]
-
         func run() async throws {
             let file = try Safetensors(path: checkpoint)
-            let names = tensor.map { [$0] } ?? Self.names
-            guard let found = try file.tensor(names) else {
+            guard let found = try tensor.map({ try file.tensor([$0]) }) ?? file.head() else {
+                let names = tensor ?? Safetensors.usualHeads.joined(separator: ", ")
                 throw RewardError.badCheckpoint(
-                    path: checkpoint,
-                    reason: "it has no tensor \(names.joined(separator: ", ")); name the head's with --tensor")
+                    path: checkpoint, reason: "it has no tensor \(names); name the head's with --tensor")
+            }
+            if try file.hasAdapter() {
+                Console.say(
+                    "\(checkpoint) holds a LoRA adapter, and its head was trained on the model under it: \(model) must be "
+                        + "the GGUF of the merged model (PEFT's merge_and_unload)")
             }
             let width = found.shape.last ?? 0
             let rows = width > 0 ? found.values.count / width : 0
