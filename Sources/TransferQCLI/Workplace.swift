@@ -227,7 +227,7 @@ enum ModelFiles {
         executable: Bundle.main.executableURL ?? URL(filePath: CommandLine.arguments[0]),
         arguments: ["models", "verify"], store: store)
 
-    static let shelf = ModelShelf(store: store, probe: probe)
+    static let shelf = ModelShelf(store: store, probe: probe) { Console.say($0) }
 
     /// The file of a name or path; the demonstration model's when there is none.
     static func path(_ name: String?) async throws -> String {

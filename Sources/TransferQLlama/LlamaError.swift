@@ -3,10 +3,12 @@ public enum LlamaError: Error, Equatable, Sendable {
     case noSuchFile(path: String)
     case isDirectory(path: String)
     case unreadable(path: String)
+    case notRegularFile(path: String)
     case notGGUF(path: String)
     case damaged(path: String, reason: String)
     case notLanguageModel(path: String, kind: String)
     case adapterRejected(path: String, model: String, reason: String)
+    case isAdapter(path: String)
     case noChatTemplate(model: String)
     case unknownChatTemplate(model: String)
     case emptyPrompt
@@ -20,6 +22,7 @@ public enum LlamaError: Error, Equatable, Sendable {
     case logitsNotNumeric
     case noStates(model: String)
     case notClassifier(path: String)
+    case noClassificationHead(path: String)
     case wrongBackbone(head: String, model: String, reason: String)
     case noBackbone(head: String, model: String, sha256: String)
     case quantizationFailed(path: String, reason: String)
@@ -34,6 +37,8 @@ extension LlamaError: CustomStringConvertible {
             "\(path) is a folder; name the GGUF file in it"
         case .unreadable(let path):
             "the file \(path) cannot be read; check its permissions"
+        case .notRegularFile(let path):
+            "\(path) is a pipe, a socket or a device; name a GGUF file on disk"
         case .notGGUF(let path):
             "\(path) is not a GGUF file; convert the model to GGUF first, or name another file"
         case .damaged(let path, let reason):
@@ -42,6 +47,8 @@ extension LlamaError: CustomStringConvertible {
             "\(path) is a GGUF file but no language model (\(kind)); name a model that generates text"
         case .adapterRejected(let path, let model, let reason):
             "the LoRA adapter \(path) does not fit the model \(model) (\(reason)); use an adapter made for this model"
+        case .isAdapter(let path):
+            "\(path) is a LoRA adapter and no model by itself; name it as --baseline-lora beside its model"
         case .noChatTemplate(let model):
             "the model \(model) has no chat template; name an instruction-tuned one, or continue plain text (generate --raw)"
         case .unknownChatTemplate(let model):
@@ -76,6 +83,10 @@ extension LlamaError: CustomStringConvertible {
         case .notClassifier(let path):
             "\(path) is a GGUF file but scores no texts; if it is the body of a reward model, extract its head with: "
                 + "transferq reward convert CHECKPOINT --model \(path) --output \(path).head.json"
+        case .noClassificationHead(let path):
+            "\(path) pools texts for a score but holds no classification head (no tensor cls.output.weight), "
+                + "so its numbers would mean nothing; convert the model again with its head, or ask a chat model instead: "
+                + "judge:{\"question\": \"Is this a good answer? {response} Answer Yes or No.\"}"
         case .quantizationFailed(let path, let reason):
             "\(path) could not be requantised (\(reason))"
         }

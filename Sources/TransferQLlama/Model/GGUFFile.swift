@@ -1,6 +1,7 @@
 import Foundation
 import TransferQ
 import TransferQDigest
+import TransferQRewards
 
 /// What can be told of a GGUF file without llama.cpp.
 public enum GGUFFile {
@@ -13,10 +14,27 @@ public enum GGUFFile {
             throw LlamaError.noSuchFile(path: path)
         }
         guard !isDirectory.boolValue else { throw LlamaError.isDirectory(path: path) }
+        // Reading a pipe would wait for somebody to write into it.
+        guard ContentDigest.isRegularFile(path) else { throw LlamaError.notRegularFile(path: path) }
         guard let file = FileHandle(forReadingAtPath: path) else { throw LlamaError.unreadable(path: path) }
         let magic: Data?
         do { magic = try file.read(upToCount: 4) } catch { throw LlamaError.unreadable(path: path) }
         guard magic == Data("GGUF".utf8) else { throw LlamaError.notGGUF(path: path) }
+    }
+
+    /// The files of a model that is split as `NAME-00001-of-00003.gguf`, in order; `path` alone for any other.
+    ///
+    /// llama.cpp finds the parts by their names, beside the one that it is given.
+    public static func parts(of path: String) -> [String] {
+        guard let match = path.firstMatch(of: /^(.*)-([0-9]{5})-of-([0-9]{5})\.gguf$/), let count = Int(match.3),
+            (2...999).contains(count)
+        else { return [path] }
+        func padded(_ number: Int) -> String {
+            let digits = "\(number)"
+            return String(repeating: "0", count: max(0, 5 - digits.count)) + digits
+        }
+        let parts = (1...count).map { "\(match.1)-\(padded($0))-of-\(match.3).gguf" }
+        return parts.allSatisfy { FileManager.default.fileExists(atPath: $0) } ? parts : [path]
     }
 
     /// Tells files, as they are now, and this llama.cpp from others, without reading the files.
@@ -40,11 +58,22 @@ public enum GGUFFile {
         return hash.finalize().hexadecimal
     }
 
+    /// Bytes of a file, or of the one that a link leads to.
+    ///
+    /// - Throws: ``LlamaError/unreadable(path:)``.
+    public static func size(_ path: String) throws -> Int {
+        var status = stat()
+        guard stat(path, &status) == 0 else { throw LlamaError.unreadable(path: path) }
+        return Int(status.st_size)
+    }
+
     /// SHA-256 of a file, in hexadecimal.
     ///
     /// - Throws: ``LlamaError/unreadable(path:)``.
     public static func sha256(_ path: String) throws -> String {
-        guard let file = FileHandle(forReadingAtPath: path) else { throw LlamaError.unreadable(path: path) }
+        guard ContentDigest.isRegularFile(path), let file = FileHandle(forReadingAtPath: path) else {
+            throw LlamaError.unreadable(path: path)
+        }
         var hash = SHA256()
         do {
             while let block = try file.read(upToCount: 1 << 20), !block.isEmpty { hash.update(data: block) }

@@ -10,6 +10,8 @@ public import TransferQ
 @InferenceActor
 public final class LlamaModel {
     public nonisolated let path: String
+    /// All files of the model: more than one where it is split.
+    public nonisolated var files: [String] { GGUFFile.parts(of: path) }
     public nonisolated let vocabulary: LlamaVocabulary
     /// The longest text that the model was trained on, in tokens.
     public nonisolated let trainedContextLength: Int
@@ -31,8 +33,7 @@ public final class LlamaModel {
     /// - Throws: ``LlamaError`` when there is no such file, or it holds no model that generates text;
     ///   `CancellationError` when the task is cancelled meanwhile.
     public init(path: String, purpose: Purpose = .generation) throws {
-        _ = LlamaLibrary.start
-        try GGUFFile.check(path)
+        guard try GGUFHeader(path).kind != .adapter else { throw LlamaError.isAdapter(path: path) }
         LlamaLibrary.forgetLog()
         var parameters = llama_model_default_params()
         // Called on this thread between tensors; false stops the load.
@@ -137,26 +138,4 @@ final class ModelHandle: Sendable {
     init(_ pointer: OpaquePointer) { self.pointer = pointer }
 
     deinit { llama_model_free(pointer) }
-}
-
-/// A LoRA adapter loaded for one model.
-@InferenceActor
-public final class LlamaAdapter {
-    let model: LlamaModel
-    let pointer: OpaquePointer  // freed with the model
-    public nonisolated let path: String
-
-    /// - Throws: ``LlamaError`` when the file is missing, no adapter, or made for another model.
-    public init(path: String, model: LlamaModel) throws {
-        try GGUFFile.check(path)
-        LlamaLibrary.forgetLog()
-        guard let pointer = llama_adapter_lora_init(model.handle.pointer, path) else {
-            throw LlamaError.adapterRejected(
-                path: path, model: model.path,
-                reason: LlamaLibrary.firstComplaint(otherwise: "llama.cpp refused it"))
-        }
-        self.pointer = pointer
-        self.model = model
-        self.path = path
-    }
 }

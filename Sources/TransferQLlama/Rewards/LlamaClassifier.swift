@@ -18,9 +18,14 @@ public final class LlamaClassifier {
     private let turn = Turn()
     private static let sequences = 64
 
-    /// - Throws: ``LlamaError/notClassifier(path:)``, or ``LlamaError/contextRefused(cells:reason:)``.
+    /// - Throws: ``LlamaError/notClassifier(path:)``, ``LlamaError/noClassificationHead(path:)`` when the file pools as a
+    ///   classifier but llama.cpp would hand out hidden states for scores, or
+    ///   ``LlamaError/contextRefused(cells:reason:)``.
     public init(model: LlamaModel, threads: Int? = nil) throws {
         guard model.isClassifier else { throw LlamaError.notClassifier(path: model.path) }
+        guard try model.files.contains(where: { try GGUFHeader($0).hasClassificationHead }) else {
+            throw LlamaError.noClassificationHead(path: model.path)
+        }
         let count = Int(llama_model_n_cls_out(model.handle.pointer))
         labels = (0..<count).map { index in
             llama_model_cls_label(model.handle.pointer, UInt32(index)).map { String(cString: $0) } ?? "\(index)"
@@ -128,6 +133,8 @@ public struct ClassifierReward: RewardModel {
         self.classifier = classifier
         self.place = place
     }
+
+    public var files: [String] { classifier.model.files }
 
     public var range: ClosedRange<Double>? { nil }
 

@@ -24,8 +24,13 @@ public struct ModelProbe: Sendable {
     public func check(
         model: String, adapter: String? = nil, purpose: LlamaModel.Purpose = .generation
     ) async throws {
-        try GGUFFile.check(model)
-        if let adapter { try GGUFFile.check(adapter) }
+        if let adapter {
+            // What goes wrong with both then comes from the adapter.
+            try await check(model: model, purpose: purpose)
+            try LlamaAdapter.check(adapter, for: model)
+        } else {
+            guard try GGUFHeader(model).kind != .adapter else { throw LlamaError.isAdapter(path: model) }
+        }
         let files = [model] + (adapter.map { [$0] } ?? [])
         let stamp = stamps.appending(path: try GGUFFile.identity(files, purpose.rawValue))
         if FileManager.default.fileExists(atPath: stamp.path) { return }
@@ -40,8 +45,9 @@ public struct ModelProbe: Sendable {
             return
         }
         guard !outcome.wasSignalled, let sentence = outcome.complaints.split(separator: "\n").last else {
-            throw LlamaError.damaged(
-                path: files[files.count - 1], reason: "llama.cpp ended on it with signal \(outcome.status)")
+            let reason = "llama.cpp ended on it with signal \(outcome.status)"
+            guard let adapter else { throw LlamaError.damaged(path: model, reason: reason) }
+            throw LlamaError.adapterRejected(path: adapter, model: model, reason: reason)
         }
         throw ProbeFailure(sentence: String(sentence))
     }

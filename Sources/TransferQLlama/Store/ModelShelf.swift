@@ -5,12 +5,19 @@ import Foundation
 public final class ModelShelf {
     public nonisolated let store: ModelStore
     private let probe: ModelProbe?
+    private let notice: @Sendable (String) -> Void
     private var models: [String: LlamaModel] = [:]
 
-    /// - Parameter probe: tries files before they are loaded here; nil loads them right away.
-    public nonisolated init(store: ModelStore, probe: ModelProbe? = nil) {
+    /// - Parameters:
+    ///   - probe: tries files before they are loaded here; nil loads them right away.
+    ///   - notice: told in a sentence what is worth knowing of a file that was loaded, such as an adapter of which only a
+    ///     part applies.
+    public nonisolated init(
+        store: ModelStore, probe: ModelProbe? = nil, notice: @escaping @Sendable (String) -> Void = { _ in }
+    ) {
         self.store = store
         self.probe = probe
+        self.notice = notice
     }
 
     /// The model of a file.
@@ -30,7 +37,9 @@ public final class ModelShelf {
     /// - Throws: as ``load(_:purpose:)``.
     public func load(adapter path: String, for model: LlamaModel) async throws -> LlamaAdapter {
         try await probe?.check(model: model.path, adapter: path)
-        return try LlamaAdapter(path: path, model: model)
+        let adapter = try LlamaAdapter(path: path, model: model)
+        if let sentence = adapter.notice { notice(sentence) }
+        return adapter
     }
 
     /// The file of a name: a path, a file of the store, a known model, or `NAME@TYPE`, a known model in another weight

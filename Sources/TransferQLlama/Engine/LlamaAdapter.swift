@@ -1,0 +1,130 @@
+import CLlama
+import Foundation
+
+/// A LoRA adapter loaded for one model.
+///
+/// llama.cpp accepts adapters of which it applies nothing: without tensors, or with tensors for weights that it multiplies
+/// nothing by. Loading one here therefore decodes a token and looks which tensors take part.
+@InferenceActor
+public final class LlamaAdapter {
+    let model: LlamaModel
+    let pointer: OpaquePointer  // freed with the model
+    public nonisolated let path: String
+    /// Names of the weights that the adapter changes, e.g. `blk.0.attn_q.weight`, in order.
+    public nonisolated let applied: [String]
+    /// Names of tensors in the file that change nothing, in order.
+    public nonisolated let ignored: [String]
+
+    /// - Throws: ``LlamaError`` when the file is missing, no adapter, made for another model, or changes nothing in this one.
+    public init(path: String, model: LlamaModel) throws {
+        let tensors = try Self.check(path, for: model.path)
+        LlamaLibrary.forgetLog()
+        guard let pointer = llama_adapter_lora_init(model.handle.pointer, path) else {
+            throw LlamaError.adapterRejected(
+                path: path, model: model.path,
+                reason: LlamaLibrary.firstComplaint(otherwise: "llama.cpp refused it"))
+        }
+        self.pointer = pointer
+        self.model = model
+        self.path = path
+        let used = try Self.tensorsUsed(by: pointer, path: path, model: model)
+        applied = tensors.filter { used.contains($0 + Self.suffixes[0]) }
+        let changing = Set(applied)
+        ignored = tensors.filter { !changing.contains($0) }
+        guard !applied.isEmpty else {
+            throw LlamaError.adapterRejected(
+                path: path, model: model.path,
+                reason: "llama.cpp applies none of its tensors: \(Self.list(tensors))")
+        }
+    }
+
+    /// What is worth telling: nil when the whole adapter applies.
+    public nonisolated var notice: String? {
+        guard !ignored.isEmpty else { return nil }
+        return "of the adapter \(path) llama.cpp applies \(applied.count) of \(applied.count + ignored.count) tensors "
+            + "(\(Self.list(applied))) and ignores the others (\(Self.list(ignored))); "
+            + "for all of it, merge the adapter into its model ahead of the conversion to GGUF"
+    }
+
+    nonisolated static let suffixes = [".lora_a", ".lora_b"]
+
+    /// Names, the first of many only.
+    private nonisolated static func list(_ names: [String]) -> String {
+        names.prefix(8).joined(separator: ", ") + (names.count > 8 ? " and \(names.count - 8) more" : "")
+    }
+
+    /// The weights that an adapter file has tensors for, each once.
+    nonisolated static func targets(_ header: GGUFHeader) -> [String] {
+        let names = header.tensors.map { tensor in
+            suffixes.first(where: tensor.name.hasSuffix).map { String(tensor.name.dropLast($0.count)) } ?? tensor.name
+        }
+        var known: Set<String> = []
+        return names.filter { known.insert($0).inserted }
+    }
+
+    /// What can be told without loading anything.
+    ///
+    /// - Returns: the weights that the file has tensors for.
+    /// - Throws: ``LlamaError`` when it is no adapter, is cut, has no tensors, or changes embeddings that `model` uses for
+    ///   its outputs as well, on which llama.cpp ends the process.
+    @discardableResult
+    nonisolated static func check(_ path: String, for model: String) throws -> [String] {
+        func rejected(_ reason: String) -> LlamaError { .adapterRejected(path: path, model: model, reason: reason) }
+        let header = try GGUFHeader(path)
+        guard header.kind == .adapter else {
+            throw rejected("it is no adapter but a file of the kind \(header.text("general.type") ?? "model")")
+        }
+        try header.checkExtents()
+        let targets = targets(header)
+        guard header.tensors.contains(where: { tensor in suffixes.contains(where: tensor.name.hasSuffix) }) else {
+            throw rejected("it holds no LoRA tensors, so it would change nothing")
+        }
+        let embeddings = "token_embd.weight"
+        if targets.contains(embeddings) {
+            let parts = try GGUFFile.parts(of: model).map(GGUFHeader.init)
+            guard parts.contains(where: { $0.hasTensor("output.weight") }) else {
+                throw rejected(
+                    "it changes the token embeddings, which this model uses for its outputs as well, and llama.cpp cannot "
+                        + "apply that; merge the adapter into the model, or train it without the embeddings")
+            }
+        }
+        return targets
+    }
+
+    /// The names of the adapter's tensors that take part in decoding a token.
+    private static func tensorsUsed(
+        by adapter: OpaquePointer, path: String, model: LlamaModel
+    ) throws -> Set<String> {
+        final class Names { var all: Set<String> = [] }
+        let names = Names()
+        let handle = try ContextHandle(
+            model: model, configuration: .init(cells: 256, sequences: 1), batchSize: 32
+        ) { parameters in
+            parameters.pooling_type = LLAMA_POOLING_TYPE_NONE
+            // Asked ahead of every operation, with its operands; the answer is that nothing needs to be looked at afterwards.
+            parameters.cb_eval = { tensor, isAsking, data in
+                guard isAsking, let data, let operand = tensor?.pointee.src.0 else { return !isAsking }
+                // Schedulers name copies BACKEND#NAME#NUMBER.
+                let parts = String(cString: ggml_get_name(operand)).split(separator: "#")
+                Unmanaged<Names>.fromOpaque(data).takeUnretainedValue().all.formUnion(parts.map(String.init))
+                return false
+            }
+            parameters.cb_eval_user_data = Unmanaged.passUnretained(names).toOpaque()
+        }
+        var adapters: [OpaquePointer?] = [adapter]
+        var scales: [Float] = [1]
+        guard llama_set_adapters_lora(handle.pointer, &adapters, 1, &scales) == 0 else {
+            throw LlamaError.adapterRejected(path: path, model: model.path, reason: "llama.cpp could not apply it")
+        }
+        let batch = handle.batch
+        (batch.token[0], batch.pos[0], batch.n_seq_id[0], batch.logits[0]) = (0, 0, 1, 1)
+        batch.seq_id[0]?[0] = 0
+        let outcome = handle.decode(1, threads: nil)
+        guard outcome.code == 0 else {
+            throw LlamaError.adapterRejected(
+                path: path, model: model.path,
+                reason: "a token could not be decoded with it, \(outcome.complaint)")
+        }
+        return withExtendedLifetime(names) { names.all }
+    }
+}
