@@ -18,8 +18,7 @@ struct ModelsCommand: ParsableCommand {
                 Console.print("\(model.name)  \(isThere ? "here" : "not here")  \(model.license)")
             }
             for file in try store.files() {
-                let size = try FileManager.default.attributesOfItem(atPath: file.path)[.size] as? NSNumber
-                Console.print("\(file.path)  \((size?.intValue ?? 0) / 1_000_000) MB")
+                Console.print("\(file.path)  \(try GGUFFile.size(file.path) / 1_000_000) MB")
             }
         }
     }
@@ -48,7 +47,15 @@ struct ModelsCommand: ParsableCommand {
             let target = try await Interruption.cancellable { try await bring() }
             Console.progress("")
             let path = target.path
-            do { try await ModelFiles.probe.check(model: path) } catch {
+            do {
+                let header = try GGUFHeader(path)
+                switch header.kind {
+                // Whether it fits is seen with its model.
+                case .adapter: try header.checkExtents()
+                case .classifier: try await ModelFiles.probe.check(model: path, purpose: .classification)
+                case .model: try await ModelFiles.probe.check(model: path)
+                }
+            } catch {
                 // A file that cannot be used must not stand in the way of a better one.
                 if KnownModel.named(source) == nil { try FileManager.default.removeItem(at: target) }
                 throw error
@@ -58,7 +65,11 @@ struct ModelsCommand: ParsableCommand {
 
         private func bring() async throws -> URL {
             let store = ModelFiles.store
-            if let known = KnownModel.named(source) { return try await pull(known, store: store) }
+            if let known = KnownModel.named(source) {
+                return try await store.alone(making: known.file, waiting: Self.waits) {
+                    try await pull(known, store: store)
+                }
+            }
             if FileManager.default.fileExists(atPath: source) {
                 try GGUFFile.check(source)
                 if let sha256 {
@@ -71,27 +82,20 @@ struct ModelsCommand: ParsableCommand {
                 guard !FileManager.default.fileExists(atPath: target.path) else {
                     throw StoreError.exists(path: target.path)
                 }
-                let partial = target.appendingPathExtension("partial")
-                do {
-                    try FileManager.default.createDirectory(at: store.models, withIntermediateDirectories: true)
-                    if FileManager.default.fileExists(atPath: partial.path) {
-                        try FileManager.default.removeItem(at: partial)
-                    }
-                    try FileManager.default.copyItem(at: URL(filePath: source), to: partial)
-                    try FileManager.default.moveItem(at: partial, to: target)
-                } catch {
-                    throw StoreError.cannotWrite(path: target.path, reason: error.localizedDescription)
-                }
+                try GGUFHeader(source).checkExtents()
+                try store.copy(source, to: target)
                 return target
             }
             guard source.contains(":") else { throw StoreError.badAddress(source) }
             let address = try Downloader.address(source)
             let target = store.file(address.lastPathComponent)
-            try await Downloader().download(address, to: target, sha256: sha256) { received in
+            try await Downloader().download(address, to: target, sha256: sha256, waiting: Self.waits) { received in
                 Console.progress("\(received / 1_000_000) MB")
             }
             return target
         }
+
+        private static func waits() { Console.say("another program is bringing this file; waiting for it") }
 
         private func pull(_ known: KnownModel, store: ModelStore) async throws -> URL {
             let file = store.file(known.file)
@@ -113,7 +117,8 @@ struct ModelsCommand: ParsableCommand {
     }
 
     struct Info: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Show what a model file is.")
+        static let configuration = CommandConfiguration(
+            abstract: "Show what a GGUF file is: a language model, a classifier or a LoRA adapter.")
 
         @Argument(help: "A known name or a GGUF file.")
         var model: String
@@ -123,6 +128,12 @@ struct ModelsCommand: ParsableCommand {
 
         func run() async throws {
             let path = try await ModelFiles.path(model)
+            let header = try GGUFHeader(path)
+            switch header.kind {
+            case .adapter: return try AdapterReport(header).show(format)
+            case .classifier: return try await ClassifierReport(header).show(format)
+            case .model: break
+            }
             let model = try await ModelFiles.load(path)
             let report = Report(
                 path: path, sha256: try GGUFFile.sha256(path), summary: await model.summary,

@@ -17,8 +17,9 @@ extension ModelStore {
                     model: known.name, sha256: known.sha256, type: type.rawValue, width: model.width)
             }
         }
+        // By the name that it was asked for: a hub's cache keeps files under their hashes, and links to them.
         return LinearHead.Backbone(
-            model: URL(filePath: path).lastPathComponent, sha256: try GGUFFile.sha256(path), type: nil,
+            model: URL(filePath: model.path).lastPathComponent, sha256: try GGUFFile.sha256(path), type: nil,
             width: model.width)
     }
 
@@ -50,7 +51,9 @@ extension ModelStore {
         guard FileManager.default.fileExists(atPath: published.path) else {
             throw StoreError.notPulled(name: known.name)
         }
-        try type.requantize(published.path, to: target.path)
+        do { try type.requantize(published.path, to: target.path) } catch StoreError.exists {
+            // Another program made it meanwhile.
+        }
         return target
     }
 }

@@ -16,6 +16,8 @@ struct ChildProgram: Sendable {
     let arguments: [String]
     /// Written to its standard input, which is closed then.
     var input = ""
+    /// Where its standard output goes; nil throws it away.
+    var output: FileHandle?
 
     /// Runs the program to its end. Cancelling the calling task kills it.
     ///
@@ -34,7 +36,7 @@ struct ChildProgram: Sendable {
         child.standardError = FileHandle(forWritingAtPath: log.path) ?? FileHandle.nullDevice
         // A debugger that llama.cpp calls when it dies would only be slow.
         child.environment = ProcessInfo.processInfo.environment.merging(["GGML_NO_BACKTRACE": "1"]) { $1 }
-        child.standardOutput = FileHandle.nullDevice
+        child.standardOutput = output ?? FileHandle.nullDevice
         child.standardInput = standardInput
         do { try child.run() } catch {
             return Outcome(status: 127, wasSignalled: false, complaints: error.localizedDescription)

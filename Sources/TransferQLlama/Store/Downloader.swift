@@ -2,7 +2,7 @@ public import Foundation
 import TransferQ
 import TransferQDigest
 
-/// Brings files over HTTPS: resumed after a cut, complete or not there at all.
+/// Brings files over HTTPS: resumed after a cut, complete or not there at all, one program at a time.
 ///
 /// The transfer itself is the work of the `curl` program, which knows proxies, certificates and redirects as the user
 /// has set them up.
@@ -38,11 +38,17 @@ public struct Downloader: Sendable {
 
     /// Downloads `address` to `target`.
     ///
-    /// What has arrived is kept beside `target` until the file is complete and its checksum right, so a later
-    /// call goes on where this one was cut.
+    /// What has arrived is kept beside `target`, with what the server said of it, so that a later call goes on where this
+    /// one was cut: if the server's file is still the same by its ETag or its date, or if `sha256` will tell. Otherwise the
+    /// file is fetched anew. It appears when it is complete, its checksum is right and its tensors lie within it. Of several
+    /// programs that want the same file one brings it, and the others wait.
     ///
-    /// - Throws: ``StoreError``, ``LlamaError/notGGUF(path:)``, or `CancellationError`.
-    public func download(_ address: URL, to target: URL, sha256: String?, progress: Progress) async throws {
+    /// - Parameter waiting: called once when another program is bringing this file.
+    /// - Throws: ``StoreError``, ``LlamaError/notGGUF(path:)``, ``LlamaError/damaged(path:reason:)``, or
+    ///   `CancellationError`.
+    public func download(
+        _ address: URL, to target: URL, sha256: String?, waiting: () -> Void = {}, progress: Progress
+    ) async throws {
         guard !FileManager.default.fileExists(atPath: target.path) else { throw StoreError.exists(path: target.path) }
         do {
             try FileManager.default.createDirectory(
@@ -50,96 +56,76 @@ public struct Downloader: Sendable {
         } catch {
             throw StoreError.cannotWrite(path: target.path, reason: error.localizedDescription)
         }
+        let lock = try await FileLock.acquire(for: target, purpose: address.absoluteString, wait: waiting)
+        defer { lock.release() }
+        if FileManager.default.fileExists(atPath: target.path) {
+            guard lock.predecessor == address.absoluteString else { throw StoreError.exists(path: target.path) }
+            return try check(target.path, of: address, sha256: sha256)
+        }
         // The address is part of the name: what came from elsewhere is no beginning of this file.
         let mark = SHA256.hash(data: Data(address.absoluteString.utf8)).prefix(6).hexadecimal
         let transfer = Transfer(
-            address: address, partial: target.appendingPathExtension(mark + ".partial"))
-        for attempt in 1... {
+            address: address, partial: target.appendingPathExtension(mark + ".partial"), lock: lock,
+            isChecked: sha256 != nil)
+        let wasResumed = try await bring(transfer, progress: progress)
+        do { try check(transfer.partial.path, of: address, sha256: sha256) } catch {
+            transfer.discard()
+            guard wasResumed else { throw error }
+            // The beginning may have been of another file.
+            _ = try await bring(transfer, progress: progress)
+            do { try check(transfer.partial.path, of: address, sha256: sha256) } catch {
+                transfer.discard()
+                throw error
+            }
+        }
+        try Self.publish(transfer.partial.path, as: target.path)
+        transfer.discard()
+    }
+
+    /// Takes a cut transfer up again as often as is allowed.
+    ///
+    /// - Returns: whether the file came in several pieces.
+    private func bring(_ transfer: Transfer, progress: Progress) async throws -> Bool {
+        var (attempt, restarts, wasResumed) = (1, 0, false)
+        while true {
+            wasResumed = try transfer.settle() > 0
             do {
                 try await transfer.run(progress: progress)
-                break
+                return wasResumed
+            } catch StoreError.changed where restarts < 2 {
+                restarts += 1
             } catch StoreError.interrupted where attempt < attempts {
                 try await Task.sleep(for: .milliseconds(200 * attempt))
+                attempt += 1
             }
         }
-        do { try GGUFFile.check(transfer.partial.path) } catch {
-            transfer.discard()
+    }
+
+    /// What can be told of a file that is complete as far as the server is concerned.
+    private func check(_ path: String, of address: URL, sha256: String?) throws {
+        do { try GGUFHeader(path).checkExtents() } catch LlamaError.notGGUF {
             throw LlamaError.notGGUF(path: address.absoluteString)
+        } catch LlamaError.damaged(_, let reason) {
+            throw LlamaError.damaged(path: address.absoluteString, reason: reason)
         }
-        if let sha256 {
-            let got = try GGUFFile.sha256(transfer.partial.path)
-            guard got == sha256.lowercased() else {
-                transfer.discard()
-                throw StoreError.wrongChecksum(what: address.absoluteString, expected: sha256, got: got)
-            }
-        }
-        guard rename(transfer.partial.path, target.path) == 0 else {
-            throw StoreError.cannotWrite(path: target.path, reason: String(cString: strerror(errno)))
+        guard let sha256 else { return }
+        let got = try GGUFFile.sha256(path)
+        guard got == sha256.lowercased() else {
+            throw StoreError.wrongChecksum(what: address.absoluteString, expected: sha256, got: got)
         }
     }
-}
 
-/// One run of curl, which adds to what the partial file holds.
-private struct Transfer: Sendable {
-    let address: URL
-    let partial: URL
-
-    var received: Int {
-        // No file yet is nothing received.
-        let attributes = try? FileManager.default.attributesOfItem(atPath: partial.path)
-        return (attributes?[.size] as? NSNumber)?.intValue ?? 0
-    }
-
-    func discard() {
-        // A file that is not there needs no removal, and one that cannot be removed fails the next attempt.
-        try? FileManager.default.removeItem(at: partial)
-    }
-
-    func run(progress: Downloader.Progress) async throws {
-        let curl = ChildProgram(
-            arguments: [
-                "curl", "--silent", "--show-error", "--fail", "--location", "--proto-redir", "=https",
-                "--connect-timeout", "30", "--speed-limit", "1", "--speed-time", "60", "--continue-at", "-",
-                "--output", partial.path, "--config", "-", address.absoluteString,
-            ],
-            // The token goes through a pipe, where no list of processes shows it.
-            input: authorization)
-        let outcome = try await curl.run { progress(received) }
-        try check(status: outcome.status, said: outcome.complaints)
-    }
-
-    private var authorization: String {
-        guard let token = ProcessInfo.processInfo.environment["HF_TOKEN"], !token.isEmpty, !token.contains("\""),
-            address.scheme == "https", let host = address.host(),
-            host == "huggingface.co" || host.hasSuffix(".huggingface.co")
-        else { return "" }
-        return "header = \"Authorization: Bearer \(token)\"\n"
-    }
-
-    /// Turns curl's exit codes into errors.
-    private func check(status: Int32, said: String) throws {
-        switch status {
-        case 0: return
-        case 22:
-            let code = said.matches(of: /error: ([0-9]{3})/).last.flatMap { Int($0.1) } ?? 0
-            guard code == 416 else {
-                throw StoreError.refusedByServer(address: address.absoluteString, status: code)
-            }
-            fallthrough
-        case 33:
-            // What is here is not a beginning of what is there, or the server knows no ranges: from the start, then.
-            discard()
-            throw StoreError.interrupted(
-                address: address.absoluteString, received: 0, reason: "the download has to start again")
-        case 23: throw StoreError.cannotWrite(path: partial.path, reason: "the disk may be full")
-        case 127:
-            throw StoreError.interrupted(
-                address: address.absoluteString, received: received, reason: "the program curl is missing; install it")
-        default:
-            let reason = said.replacing(#/^curl: \([0-9]+\) /#, with: "")
-            throw StoreError.interrupted(
-                address: address.absoluteString, received: received,
-                reason: reason.isEmpty ? "curl ended with code \(status)" : reason)
+    /// Gives a finished file its name; what has that name already stays.
+    ///
+    /// - Throws: ``StoreError/exists(path:)`` or ``StoreError/cannotWrite(path:reason:)``.
+    static func publish(_ partial: String, as target: String) throws {
+        if link(partial, target) == 0 {
+            unlink(partial)
+            return
         }
+        // File systems without hard links.
+        if errno != EEXIST, !FileManager.default.fileExists(atPath: target), rename(partial, target) == 0 { return }
+        if FileManager.default.fileExists(atPath: target) { throw StoreError.exists(path: target) }
+        throw StoreError.cannotWrite(path: target, reason: String(cString: strerror(errno)))
     }
 }

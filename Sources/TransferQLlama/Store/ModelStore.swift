@@ -40,6 +40,38 @@ public struct ModelStore: Sendable {
             .sorted { $0.lastPathComponent < $1.lastPathComponent }
     }
 
+    /// Copies a file, or what a link leads to, into the store; it appears complete or not at all.
+    ///
+    /// - Throws: ``StoreError/exists(path:)`` or ``StoreError/cannotWrite(path:reason:)``.
+    public func copy(_ source: String, to target: URL) throws {
+        // A relative link would lead nowhere from another folder.
+        let content = URL(filePath: source).resolvingSymlinksInPath()
+        let partial = models.appending(path: "partial.\(UUID().uuidString)")
+        do {
+            try FileManager.default.createDirectory(at: models, withIntermediateDirectories: true)
+            try FileManager.default.copyItem(at: content, to: partial)
+        } catch {
+            throw StoreError.cannotWrite(path: target.path, reason: error.localizedDescription)
+        }
+        defer { unlink(partial.path) }
+        try Downloader.publish(partial.path, as: target.path)
+    }
+
+    /// Makes a file of the store while no other program does.
+    ///
+    /// - Parameter waiting: called once when another program is at it.
+    /// - Throws: ``StoreError/cannotWrite(path:reason:)``, or what `work` throws.
+    public func alone<Result>(
+        making file: String, waiting: () -> Void, work: () async throws -> Result
+    ) async throws -> Result {
+        do { try FileManager.default.createDirectory(at: models, withIntermediateDirectories: true) } catch {
+            throw StoreError.cannotWrite(path: models.path, reason: error.localizedDescription)
+        }
+        let lock = try await FileLock.acquire(for: self.file(file), purpose: file, wait: waiting)
+        defer { lock.release() }
+        return try await work()
+    }
+
     /// The file that `name` stands for: a path, a file of the store, or a known model whose file is in the store.
     ///
     /// - Throws: ``StoreError`` or ``LlamaError/noSuchFile(path:)`` when there is none.
@@ -71,6 +103,8 @@ public enum StoreError: Error, Equatable, Sendable {
     case cannotWrite(path: String, reason: String)
     case packageUnavailable(package: String, reason: String)
     case exists(path: String)
+    /// What came is no continuation of what was there, and was thrown away.
+    case changed(address: String)
 }
 
 extension StoreError: CustomStringConvertible {
@@ -98,6 +132,8 @@ extension StoreError: CustomStringConvertible {
             "\(path) cannot be written (\(reason)); free some space or choose another place"
         case .packageUnavailable(let package, let reason):
             "the package \(package) could not be fetched (\(reason)); check the network and python3's pip"
+        case .changed(let address):
+            "the file at \(address) changed while it was fetched; run the same command again to fetch it anew"
         case .exists(let path):
             "\(path) exists already; remove it first, or choose another name"
         }

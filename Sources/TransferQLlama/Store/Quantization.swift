@@ -47,7 +47,8 @@ public enum Quantization: String, CaseIterable, Sendable {
         guard FileManager.default.isWritableFile(atPath: folder) else {
             throw StoreError.cannotWrite(path: target, reason: "its folder is missing or closed to you")
         }
-        let partial = target + ".partial"
+        // Its own name, so that two programs that make the same file do not write into each other's.
+        let partial = "\(target).\(UUID().uuidString).partial"
         var parameters = llama_model_quantize_default_params()
         parameters.ftype = fileType
         parameters.allow_requantize = true
@@ -57,8 +58,6 @@ public enum Quantization: String, CaseIterable, Sendable {
             throw LlamaError.quantizationFailed(
                 path: source, reason: LlamaLibrary.firstComplaint(otherwise: "llama.cpp gave no reason"))
         }
-        guard rename(partial, target) == 0 else {
-            throw StoreError.cannotWrite(path: target, reason: String(cString: strerror(errno)))
-        }
+        try Downloader.publish(partial, as: target)
     }
 }
