@@ -39,6 +39,7 @@ struct Batch {
     let models: ModelOptions
     let answer: AnswerOptions
     let method: ConfiguredMethod
+    let rewards: Rewards
     let conversations: [[Message]]
     let parallel: Int
 
@@ -52,7 +53,6 @@ struct Batch {
         _ places: [Int], wantsTrace: Bool = false, keepsLate: Bool = false, deliver: (BatchAnswer) throws -> Void
     ) async throws {
         guard !places.isEmpty else { return }
-        let rewards = try await Rewards(answer, models: models)
         let loaded = try await LoadedModels.load(models)
         if let value = rewards.value { try await loaded.check(value, methods: [method]) }
         let prompts = try await places.asyncMap { place in
@@ -135,14 +135,14 @@ struct BatchRun {
     struct Record: Decodable {
         let prompt: Int
         let conversation: String
-        let settings: String
+        let settings: RunSettings
     }
 
     /// A line of the output.
     private struct Line: Encodable {
         let answer: BatchAnswer
         let conversation: String
-        let settings: String
+        let settings: RunSettings
 
         private enum CodingKeys: CodingKey { case prompt, conversation, settings }
 
@@ -158,12 +158,16 @@ struct BatchRun {
     func run(_ method: ConfiguredMethod, models: ModelOptions, answer: AnswerOptions, system: String?) async throws {
         let first = system.map { [Message(role: "system", content: $0)] } ?? []
         let conversations = try RewardData.prompts(file).prefix(options.limit ?? .max).map { first + $0 }
-        // Hashes whole models, and is needed only where answers are kept.
-        let settings = options.output == nil ? "" : try await Fingerprint.of(RunSettings(models, answer, [method]))
+        let (rewards, settings) = try await Interruption.cancellable { [options] in
+            let rewards = try await Rewards(answer, models: models)
+            // Hashes whole models, and is needed only where answers are kept.
+            guard options.output != nil else { return (rewards, RunSettings()) }
+            return (rewards, try await RunSettings(models, answer, rewards).with(method))
+        }
         let keys = try conversations.map(Fingerprint.of)
         let found = try LineFile<Record>(
             path: options.output, what: "answers", beginning: "{\"approximations\":"
-        ) { $0.settings == settings }
+        ) { settings.differences(from: $0.settings) }
         for record in found.records {
             guard keys.indices.contains(record.prompt), keys[record.prompt] == record.conversation else {
                 throw found.otherPrompts
@@ -175,7 +179,7 @@ struct BatchRun {
         let traceFile = try trace.map { try TraceFile(path: $0, keeps: !known.isEmpty) }
         let progress = Progress("answers", of: conversations.count, known: known.count)
         let batch = Batch(
-            models: models, answer: answer, method: method, conversations: conversations,
+            models: models, answer: answer, method: method, rewards: rewards, conversations: conversations,
             parallel: options.parallel ?? 8)
         let clock = ContinuousClock()
         let start = clock.now

@@ -14,19 +14,26 @@ struct LineFile<Record: Decodable & Sendable>: Sendable {
     /// - Parameters:
     ///   - what: what the records are, for messages.
     ///   - beginning: what every line begins with: something else is never cut.
-    ///   - isOwn: whether a record comes from a run with these settings.
-    /// - Throws: `UsageError` for a file of something else.
-    init(path: String?, what: String, beginning: String, isOwn: (Record) -> Bool) throws {
+    ///   - differences: between what a record was made with and what this run would make it with; none for one of its own.
+    /// - Throws: `UsageError` for a file of something else, or one that this run would not go on with.
+    init(path: String?, what: String, beginning: String, differences: (Record) -> [String]) throws {
         self.path = path
+        if let path, FileManager.default.fileExists(atPath: path), path != "/dev/null",
+            !ContentDigest.isRegularFile(path)
+        {
+            throw UsageError("\(path) is no regular file, so \(what) cannot be kept in it; choose another for --output")
+        }
         guard let path, let data = FileManager.default.contents(atPath: path) else { return }
         var whole = 0
         for line in data.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).dropLast() {
             guard let record = try? JSONDecoder().decode(Record.self, from: line) else {  // refused right here
                 throw Self.stranger(path, what)
             }
-            guard isOwn(record) else {
+            let differences = differences(record)
+            guard differences.isEmpty else {
                 throw UsageError(
-                    "\(path) holds \(what) of other settings; remove it, or choose another file for --output")
+                    "\(path) holds \(what) of other settings: \(differences.joined(separator: "; ")). "
+                        + "Remove it, or choose another file for --output")
             }
             records.append(record)
             whole += line.count + 1
@@ -64,41 +71,5 @@ struct LineFile<Record: Decodable & Sendable>: Sendable {
         } catch {
             throw RewardError.cannotWrite(path: path, reason: error.localizedDescription)
         }
-    }
-}
-
-/// What the answers of a run depend on besides their prompts, for a hash that tells runs apart.
-struct RunSettings: Encodable {
-    let models: [String?]
-    let rewards: [[String]]
-    let value: String?
-    let maxTokens: Int
-    let seed: UInt64
-    /// Seconds and tokens.
-    let budgets: [Double?]
-    let methods: [String: [String: ParameterValue?]]
-    /// SHA-256 of the files that are named.
-    let files: [String]
-
-    init(_ models: ModelOptions, _ answer: AnswerOptions, _ configured: [ConfiguredMethod]) async throws {
-        self.models = [models.model, models.baseline, models.baselineSystem, models.baselineLora]
-        rewards = [answer.reward, answer.baselineReward]
-        value = answer.value
-        maxTokens = answer.maxTokens
-        budgets = [answer.timeBudget, answer.tokenBudget.map(Double.init)]
-        var named = [try await ModelFiles.path(models.model), models.baselineLora ?? ""]
-        if let baseline = models.baseline { named.append(try await ModelFiles.path(baseline)) }
-        named += (answer.reward + answer.baselineReward + (answer.value.map { [$0] } ?? [])).flatMap {
-            $0.split(separator: ":").map(String.init)
-        }
-        files = try named.filter { name in
-            var isFolder: ObjCBool = false
-            return FileManager.default.fileExists(atPath: name, isDirectory: &isFolder) && !isFolder.boolValue
-        }.map(GGUFFile.sha256)
-        seed = answer.seed
-        methods = Dictionary(
-            uniqueKeysWithValues: configured.map { method in
-                (method.name, Dictionary(uniqueKeysWithValues: method.parameters.map { ($0.name, $0.value) }))
-            })
     }
 }

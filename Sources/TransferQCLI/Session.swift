@@ -118,6 +118,8 @@ struct Rewards: Sendable {
     let baseline: (any RewardModel)?
     /// In place of rollouts.
     let value: LinearValueHead?
+    /// Paths of all files that rewards and the value head were made from.
+    let files: [String]
 
     var hasValues: Bool { target != nil || value != nil }
 
@@ -129,23 +131,29 @@ struct Rewards: Sendable {
         }
         target = try await parsed(answer.reward)
         baseline = try await parsed(answer.baselineReward)
-        value = try answer.value.map { text in
+        let valueFile = try answer.value.map { text in
             guard text.hasPrefix("head:") else {
                 throw UsageError("--value must be head:FILE, not \(text); make a file with transferq value fit")
             }
-            return try LinearValueHead.read(String(text.dropFirst("head:".count)))
+            return String(text.dropFirst("head:".count))
         }
+        value = try valueFile.map(LinearValueHead.read)
+        files = (target?.files ?? []) + (baseline?.files ?? []) + (valueFile.map { [$0] } ?? [])
     }
 
-    private init(target: (any RewardModel)?, baseline: (any RewardModel)?, value: LinearValueHead?) {
+    private init(
+        target: (any RewardModel)?, baseline: (any RewardModel)?, value: LinearValueHead?, files: [String]
+    ) {
         self.target = target
         self.baseline = baseline
         self.value = value
+        self.files = files
     }
 
     /// For answers that are worked on together.
     func exclusive() -> Rewards {
         Rewards(
-            target: target.map(ExclusiveReward.init), baseline: baseline.map(ExclusiveReward.init), value: value)
+            target: target.map(ExclusiveReward.init), baseline: baseline.map(ExclusiveReward.init), value: value,
+            files: files)
     }
 }

@@ -10,6 +10,7 @@ public struct ExclusiveReward: RewardModel {
     public var range: ClosedRange<Double>? { base.range }
     public var calibration: RewardCalibration? { base.calibration }
     public var partNames: [String] { base.partNames }
+    public var files: [String] { base.files }
 
     public func rewards(for completions: [Completion]) async throws -> [Double] {
         await turn.take()

@@ -5,6 +5,13 @@ public protocol ConversationReader: Sendable {
 
     /// The tokens of a response; an end token comes last when it is finished.
     func tokens(of completion: Completion) async throws -> [Token]
+
+    /// Paths of the files that the model was loaded from, adapters included; empty for a model without files.
+    var files: [String] { get }
+}
+
+extension ConversationReader {
+    public var files: [String] { [] }
 }
 
 /// r(x, y) = β·(log ρ_a(y|x) − log ρ_b(y|x)): what a was aligned with, if it was aligned from b with penalty β, up to a
@@ -19,12 +26,15 @@ public struct ImplicitReward: RewardModel {
     /// β > 0, in reward per nat.
     let beta: Double
     let isPerToken: Bool
+    /// The files of both policies, and the one that the reward was described in, if any.
+    public let files: [String]
     private let known = (KnownPrefix(), KnownPrefix())
 
+    /// - Parameter files: what the reward was described in, besides the files of the policies.
     /// - Throws: ``TransferQError/invalidParameter(name:value:requirement:)`` for a β that is not above 0.
     public init(
         name: String, aligned: any ConversationReader, base: any ConversationReader, beta: Double = 1,
-        isPerToken: Bool = false
+        isPerToken: Bool = false, files: [String] = []
     ) throws {
         guard beta > 0, beta.isFinite else {
             throw TransferQError.invalidParameter(
@@ -35,6 +45,7 @@ public struct ImplicitReward: RewardModel {
         self.base = base
         self.beta = beta
         self.isPerToken = isPerToken
+        self.files = files + aligned.files + base.files
     }
 
     public var range: ClosedRange<Double>? { nil }

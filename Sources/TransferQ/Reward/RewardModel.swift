@@ -15,6 +15,10 @@ public protocol RewardModel: Sendable {
     /// Names of the parts that a sum is made of; empty for a reward that is none.
     var partNames: [String] { get }
 
+    /// Paths of all files that the reward depends on: heads, models, adapters, programs. A run that is resumed compares
+    /// their content with what it was; empty for a reward that reads none.
+    var files: [String] { get }
+
     /// One finite reward per completion, in order. The same completion always gets the same reward.
     func rewards(for completions: [Completion]) async throws -> [Double]
 
@@ -72,6 +76,8 @@ extension RewardModel {
     public var calibration: RewardCalibration? { nil }
 
     public var partNames: [String] { [] }
+
+    public var files: [String] { [] }
 
     public func scores(for completions: [Completion]) async throws -> [RewardScore] {
         try await rewards(for: completions).map { RewardScore(reward: $0) }

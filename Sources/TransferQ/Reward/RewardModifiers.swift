@@ -27,6 +27,8 @@ public struct StandardizedReward: RewardModel {
 
     public var calibration: RewardCalibration? { RewardCalibration(mean: 0, spread: 1, count: scale.count) }
 
+    public var files: [String] { base.files }
+
     public var range: ClosedRange<Double>? {
         base.range.map { transformed($0.lowerBound)...transformed($0.upperBound) }
     }
@@ -60,6 +62,8 @@ public struct BoundedReward: RewardModel {
         case .squash(let limit): "squash:\(limit):\(base.name)"
         }
     }
+
+    public var files: [String] { base.files }
 
     public var range: ClosedRange<Double>? {
         let own: ClosedRange<Double>

@@ -31,6 +31,8 @@ public struct WeightedSumReward: RewardModel {
         parts.map { $0.weight == 1 ? $0.reward.name : "\($0.reward.name):\($0.weight)" }
     }
 
+    public var files: [String] { parts.flatMap(\.reward.files) }
+
     public var range: ClosedRange<Double>? {
         var lower = 0.0
         var upper = 0.0

@@ -80,8 +80,10 @@ struct BatchBenchCommand: AsyncParsableCommand {
     private func measure(
         _ method: ConfiguredMethod, _ conversations: [[Message]], parallel: Int
     ) async throws -> (speed: Double, texts: [String]) {
+        let answer = try steering.answer()
         let batch = Batch(
-            models: steering.models, answer: try steering.answer(), method: method, conversations: conversations,
+            models: steering.models, answer: answer, method: method,
+            rewards: try await Rewards(answer, models: steering.models), conversations: conversations,
             parallel: parallel)
         let clock = ContinuousClock()
         let start = clock.now

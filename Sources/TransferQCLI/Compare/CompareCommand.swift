@@ -97,16 +97,19 @@ struct CompareCommand: AsyncParsableCommand {
         guard conversations.count >= 2 else {
             throw UsageError("\(file) has one prompt; give at least two, or the prompt itself without --prompts")
         }
-        // Hashes whole models, and is needed only where results are kept.
-        let settings = set.output == nil ? "" : try await Fingerprint.of(RunSettings(models, answer, methods))
+        let (rewards, settings) = try await Interruption.cancellable {
+            let rewards = try await Rewards(answer, models: models)
+            // Hashes whole models, and is needed only where results are kept.
+            guard set.output != nil else { return (rewards, RunSettings()) }
+            return (rewards, try await RunSettings(models, answer, rewards))
+        }
         let keys = try conversations.map(Fingerprint.of)
-        let found = try LineFile<PromptResult>(path: set.output, settings: settings)
+        let found = try LineFile<PromptResult>(path: set.output, methods: methods, settings: settings)
         if !found.records.isEmpty { Console.say("\(found.records.count) answers are there already") }
         let progress = Progress(
             "answers", of: methods.count * conversations.count, known: found.records.count)
         try await Interruption.cancellable {
             var results = found
-            let rewards = try await Rewards(answer, models: models)
             for (index, conversation) in conversations.enumerated() {
                 let missing = try methods.filter {
                     !(try results.contains(prompt: index, conversation: keys[index], method: $0.name))
@@ -120,7 +123,8 @@ struct CompareCommand: AsyncParsableCommand {
                     if summary.finishReason == .cancelled { throw CancellationError() }
                     guard let reward = summary.reward else { throw ExitCode.failure }
                     let result = PromptResult(
-                        prompt: index, method: method.name, conversation: keys[index], settings: settings,
+                        prompt: index, method: method.name, conversation: keys[index],
+                        settings: set.output == nil ? settings : settings.with(method),
                         response: summary.response, finishReason: summary.finishReason, reward: reward, kl: summary.kl,
                         usage: summary.usage)
                     try results.append(result, line: result)

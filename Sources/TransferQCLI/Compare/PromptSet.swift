@@ -26,10 +26,10 @@ struct PromptSetOptions: ParsableArguments {
 struct PromptResult: Codable {
     let prompt: Int
     let method: String
-    /// A hash of the conversation, and one of all else that the answer depends on: a run only goes on with results of
-    /// its own.
+    /// A hash of the conversation. With all else that the answer depends on, it lets a run go on with results of its
+    /// own only.
     let conversation: String
-    let settings: String
+    let settings: RunSettings
     let response: String
     let finishReason: FinishReason
     let reward: Double
@@ -39,8 +39,13 @@ struct PromptResult: Codable {
 
 extension LineFile<PromptResult> {
     /// The results that an earlier run left.
-    init(path: String?, settings: String) throws {
-        try self.init(path: path, what: "results", beginning: "{\"conversation\":") { $0.settings == settings }
+    ///
+    /// - Parameter settings: of this run, without a method's own.
+    init(path: String?, methods: [ConfiguredMethod], settings: RunSettings) throws {
+        let own = Dictionary(uniqueKeysWithValues: methods.map { ($0.name, settings.with($0)) })
+        try self.init(path: path, what: "results", beginning: "{\"conversation\":") { result in
+            (own[result.method] ?? settings).differences(from: result.settings)
+        }
     }
 
     /// Whether an answer is there.

@@ -8,12 +8,15 @@ public import TransferQRewards
 public struct HeadReward: RewardModel {
     public let name: String
     public let head: LinearHead
+    /// The head's file, if it has one, and those of its model.
+    public let files: [String]
     private let reader: TextReader
 
     /// - Parameters:
     ///   - reader: on the head's backbone.
+    ///   - file: what the head was read from; nil for one that has no file.
     /// - Throws: ``LlamaError/wrongBackbone(head:model:reason:)`` when the widths differ.
-    public init(_ head: LinearHead, name: String, reader: TextReader) throws {
+    public init(_ head: LinearHead, name: String, reader: TextReader, file: String? = nil) throws {
         guard head.backbone.width == reader.model.width else {
             throw LlamaError.wrongBackbone(
                 head: name, model: reader.model.path,
@@ -22,6 +25,7 @@ public struct HeadReward: RewardModel {
         self.head = head
         self.name = name
         self.reader = reader
+        files = (file.map { [$0] } ?? []) + reader.files
     }
 
     public var range: ClosedRange<Double>? { head.range }

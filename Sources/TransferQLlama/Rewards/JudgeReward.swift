@@ -7,15 +7,19 @@ public struct JudgeReward: RewardModel {
     let question: String
     let yes: String
     let no: String
+    /// What the reward was described in, if it was a file, and the files of its model.
+    public let files: [String]
     private let reader: TextReader
 
     /// - Parameters:
     ///   - question: a template; {response} stands for the response, {prompt} for the user's last turn, {conversation}
     ///     for all turns before the response.
+    ///   - files: what the reward was described in, besides the files of the model.
     /// - Throws: ``TransferQError/rewardSpecification(specification:reason:)`` for a question without {response}, or
     ///   without two different answers.
     public init(
-        name: String, question: String, yes: String = "Yes", no: String = "No", reader: TextReader
+        name: String, question: String, yes: String = "Yes", no: String = "No", reader: TextReader,
+        files: [String] = []
     ) async throws {
         guard question.contains("{response}") else {
             throw TransferQError.rewardSpecification(
@@ -31,6 +35,7 @@ public struct JudgeReward: RewardModel {
         self.yes = yes
         self.no = no
         self.reader = reader
+        self.files = files + reader.files
     }
 
     public var range: ClosedRange<Double>? { nil }

@@ -78,7 +78,8 @@ public final class ModelRewards {
         // Where the head is, its backbone may be as well.
         let neighbour = URL(filePath: path).deletingLastPathComponent().appending(path: head.backbone.model).path
         let file = try shelf.store.file(of: head.backbone, head: path, likely: likely + [neighbour])
-        return try HeadReward(head, name: "head:\(name)", reader: try await reader(file, template: head.template))
+        return try HeadReward(
+            head, name: "head:\(name)", reader: try await reader(file, template: head.template), file: path)
     }
 
     private func gguf(_ argument: String) async throws -> any RewardModel {
@@ -97,7 +98,7 @@ public final class ModelRewards {
                 throw TransferQError.rewardSpecification(
                     specification: "gguf:\(argument)", reason: "a head has one number; leave #\(parts[1]) out")
             }
-            return try HeadReward(head, name: "gguf:\(argument)", reader: reader)
+            return try HeadReward(head, name: "gguf:\(argument)", reader: reader, file: headFile)
         }
         let model = try await shelf.load(file, purpose: .classification)
         return try ClassifierReward(
@@ -125,7 +126,7 @@ public final class ModelRewards {
             example: "{\"a\": {\"system\": \"You are kind.\"}, \"b\": {}, \"beta\": 0.1}")
         return try ImplicitReward(
             name: name, aligned: try await reader(settings.a), base: try await reader(settings.b),
-            beta: settings.beta ?? 1, isPerToken: settings.perToken ?? false)
+            beta: settings.beta ?? 1, isPerToken: settings.perToken ?? false, files: Self.file(argument))
     }
 
     private struct Judge: Decodable {
@@ -145,8 +146,11 @@ public final class ModelRewards {
         let source = Source(model: settings.model, adapter: settings.adapter, system: settings.system)
         return try await JudgeReward(
             name: name, question: settings.question, yes: settings.yes ?? "Yes", no: settings.no ?? "No",
-            reader: try await reader(source))
+            reader: try await reader(source), files: Self.file(argument))
     }
+
+    /// The file that settings are in, if they are in one.
+    private static func file(_ argument: String) -> [String] { argument.hasPrefix("{") ? [] : [argument] }
 
     /// JSON, or a file of it.
     private static func settings<Settings: Decodable>(
@@ -157,7 +161,8 @@ public final class ModelRewards {
         }
         var data = Data(argument.utf8)
         if !argument.hasPrefix("{") {
-            guard let contents = FileManager.default.contents(atPath: argument) else {
+            guard ContentDigest.isRegularFile(argument), let contents = FileManager.default.contents(atPath: argument)
+            else {
                 throw refused("\(argument) is no file that can be read; name one, or write JSON")
             }
             data = contents

@@ -10,7 +10,8 @@ public import TransferQRewards
 public final class TextReader: ConversationReader {
     public nonisolated let model: LlamaModel
     nonisolated let template: LinearHead.Template
-    private let adapter: LlamaAdapter?
+    public nonisolated var files: [String] { model.files + (adapter.map { [$0.path] } ?? []) }
+    private nonisolated let adapter: LlamaAdapter?
     private let system: String?
     private let threads: Int?
     /// Where it reads, by lane, so that answers of several lanes need not wait for each other.

@@ -26,6 +26,15 @@ public struct CommandReward: RewardModel {
         child = RewardChild(command: command, timeout: timeout)
     }
 
+    /// The words of the command that name files: the program, its script, its settings.
+    ///
+    /// What a program reads beside them nobody here can know.
+    public var files: [String] {
+        name.dropFirst("command:".count).split(whereSeparator: \.isWhitespace)
+            .map { $0.trimmingCharacters(in: CharacterSet(charactersIn: "'\"")) }
+            .filter(ContentDigest.isRegularFile)
+    }
+
     public var range: ClosedRange<Double>? { nil }
 
     public func rewards(for completions: [Completion]) async throws -> [Double] {

@@ -1,0 +1,99 @@
+import Foundation
+import TransferQ
+import TransferQLlama
+import TransferQRewards
+
+/// What an answer depends on besides its prompt: values, and hashes of the content of every file that was read.
+///
+/// It stands in every line of answers that are kept, so that a run goes on with answers of its own only, and otherwise
+/// says what differs.
+struct RunSettings: Codable, Equatable, Sendable {
+    /// Values by their names, in groups: `models`, `rewards`, `files`, `answer`, and `method NAME`.
+    private(set) var groups: [String: [String: String]] = [:]
+
+    init() {}
+
+    /// What all methods have in common. Reads every file to its end, gigabytes of models included.
+    ///
+    /// - Throws: ``RewardError/unreadable(path:)``, ``StoreError`` or ``LlamaError``.
+    init(_ models: ModelOptions, _ answer: AnswerOptions, _ rewards: Rewards) async throws {
+        var digest = ContentDigest()
+        func content(_ path: String) throws -> String {
+            try GGUFFile.parts(of: path).map { String(try digest.of($0).prefix(16)) }.joined(separator: " ")
+        }
+        var group = ["model": try content(try await ModelFiles.path(models.model))]
+        if let name = models.baseline { group["baseline"] = try content(try await ModelFiles.path(name)) }
+        if let path = models.baselineLora { group["adapter of the baseline"] = try content(path) }
+        group["system prompt of the baseline"] = models.baselineSystem.map(Self.short)
+        groups["models"] = group
+
+        group = ["value": answer.value].compactMapValues { $0 }
+        for (name, rewards) in [("reward", answer.reward), ("baseline reward", answer.baselineReward)] {
+            for (index, text) in rewards.enumerated() {
+                group[index == 0 ? name : "\(name) \(index + 1)"] = Self.short(text)
+            }
+        }
+        groups["rewards"] = group.isEmpty ? nil : group
+
+        group = [:]
+        for path in rewards.files {
+            let (name, hash) = (URL(filePath: path).lastPathComponent, String(try digest.of(path).prefix(16)))
+            // Files of the same name in several folders.
+            var (place, key) = (1, name)
+            while let other = group[key], other != hash { (place, key) = (place + 1, "\(name) \(place + 1)") }
+            group[key] = hash
+        }
+        groups["files"] = group.isEmpty ? nil : group
+
+        group = ["longest answer": "\(answer.maxTokens)", "seed": "\(answer.seed)"]
+        group["time budget"] = answer.timeBudget.map { "\($0)" }
+        group["token budget"] = answer.tokenBudget.map { "\($0)" }
+        groups["answer"] = group
+    }
+
+    /// The settings of the answers of one method.
+    func with(_ method: ConfiguredMethod) -> RunSettings {
+        var settings = self
+        settings.groups["method \(method.name)"] = Dictionary(
+            uniqueKeysWithValues: method.parameters.compactMap { parameter in
+                parameter.value.map { (parameter.name, Self.short("\($0)")) }
+            })
+        return settings
+    }
+
+    /// Long values by their beginning and a hash.
+    private static func short(_ text: String) -> String {
+        guard text.count > 80 else { return text }
+        // Strings are always encoded.
+        return "\(text.prefix(48))… \((try? Fingerprint.of(text)) ?? "")"
+    }
+
+    /// What differs from `earlier` settings, as parts of a sentence; empty when nothing does.
+    func differences(from earlier: RunSettings) -> [String] {
+        if earlier.groups.isEmpty, !groups.isEmpty { return ["they were made by an earlier version of this program"] }
+        return Set(groups.keys).union(earlier.groups.keys).sorted().flatMap { group in
+            let (now, before) = (groups[group] ?? [:], earlier.groups[group] ?? [:])
+            return Set(now.keys).union(before.keys).sorted().filter { now[$0] != before[$0] }.map { name in
+                let what =
+                    group == "files" ? "the file \(name)" : group.hasPrefix("method ") ? "\(group), \(name)" : name
+                switch (before[name], now[name]) {
+                case (nil, let value): return "\(what) was not there and is \(value ?? "")"
+                case (let value, nil): return "\(what) was \(value ?? "") and is not there any more"
+                case (let before, let now): return "\(what) was \(before ?? "") and is \(now ?? "")"
+                }
+            }
+        }
+    }
+
+    init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        // Up to version 0.1 the settings were one hash.
+        if (try? container.decode(String.self)) != nil { return }  // anything else is decoded below
+        groups = try container.decode([String: [String: String]].self)
+    }
+
+    func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        try container.encode(groups)
+    }
+}
