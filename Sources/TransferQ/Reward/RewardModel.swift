@@ -119,9 +119,14 @@ extension RewardModel {
 }
 
 /// Completions of which each is scored once, however often it occurs.
+///
+/// Equal are those of which a reward is told the same. It is told the tokens, so two ways to spell one text are two
+/// completions; hidden states follow from the rest.
 struct UniqueCompletions {
     private struct Key: Hashable {
-        let text: String
+        let tokens: [Token]
+        /// Byte by byte: `==` of strings takes texts for equal that differ in their code points.
+        let text: [UInt8]
         let isFinished: Bool
         let conversation: [Message]
     }
@@ -136,7 +141,8 @@ struct UniqueCompletions {
         var unique: [Completion] = []
         places = all.map { completion in
             let key = Key(
-                text: completion.text, isFinished: completion.isFinished, conversation: completion.conversation)
+                tokens: completion.tokens, text: Array(completion.text.utf8), isFinished: completion.isFinished,
+                conversation: completion.conversation)
             if let place = known[key] { return place }
             known[key] = unique.count
             unique.append(completion)
@@ -145,7 +151,7 @@ struct UniqueCompletions {
         completions = unique
     }
 
-    /// Scores each text once, and counts what the reward read.
+    /// Scores each of them once, and counts what the reward read.
     func scores(by reward: any RewardModel, usage: inout Usage) async throws -> [RewardScore] {
         usage.add(scored: completions)
         let scores = try await reward.checkedScores(for: completions)
