@@ -159,7 +159,6 @@ public final class LlamaPolicy: Policy, CellKeeper {
         else { return }
         let first = trunkTokens.count
         isBoarding = true
-        decodedTokens += missing.count
         let results = LlamaContext.Results.logits(andStates: keepsStates)
         context.board(entries(of: missing[...], isRead: keepsStates), of: self, results: results) {
             [weak self] index, output in
@@ -171,13 +170,19 @@ public final class LlamaPolicy: Policy, CellKeeper {
 
     private func land(_ tokens: [Token], behind first: Int, _ error: (any Error)?) {
         isBoarding = false
-        if error == nil { trunkTokens += tokens } else { dropDecoded(behind: first) }
+        guard error == nil else { return dropDecoded(behind: first) }
+        decodedTokens += tokens.count
+        trunkTokens += tokens
     }
 
     /// Waits for what goes along with others' batches. What fails there is decoded again by whoever needs it, who is then
-    /// told why.
+    /// told why; so is what no batch has room for, which would wait for ever: its owner takes cells that are kept only to
+    /// save work, or is told that the context is full.
     private func settle(_ signal: AbortSignal) async {
-        while isBoarding, !signal.isRaised { try? await context.decodePassengers(signal: signal) }
+        while isBoarding, !signal.isRaised {
+            try? await context.decodePassengers(signal: signal)  // see above
+            if isBoarding, context.unboard(self) { isBoarding = false }
+        }
     }
 
     /// Turns the trunk to prompt, response and path: it keeps what agrees.
