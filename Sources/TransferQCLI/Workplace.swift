@@ -148,12 +148,6 @@ struct Workplace: Sendable {
             if rewards.value != nil { demand.tokensPerSequence = min(demand.tokensPerSequence, 1) }
             return demand
         }
-        // What does not fit goes in waves, within reason.
-        if let most = demands.map(\.sequences).max(), most > Self.mostRollouts {
-            throw TransferQError.invalidParameter(
-                name: "the number of rollouts of a step", value: "\(most)",
-                requirement: "at most \(Self.mostRollouts); lower k, rollouts, width or n")
-        }
         let policies = models.hasBaseline ? 2 : 1
         let limit = min(Self.mostSequences, (LlamaLibrary.maximumSequences - 2 * policies * parallel) / parallel)
         let share = max(1, min(demands.map(\.sequences).max() ?? 0, limit))
@@ -216,8 +210,6 @@ struct Workplace: Sendable {
 
     /// Rollouts of one wave: wider batches are hardly faster, and their caches are large.
     private static let mostSequences = 96
-
-    private static let mostRollouts = 10_000
 }
 
 /// Finds, tries and loads model files.

@@ -3,6 +3,7 @@ public import TransferQ
 /// What can be wrong with a tabular problem. Every message names the key, and says how to mend it.
 public enum TabularError: Error, Equatable, Sendable {
     case noRow([Token])
+    case noToken(Token, size: Int)
     case unreadable(String)
     case badKey(key: String, table: String)
     case missing(key: String, table: String)
@@ -20,6 +21,8 @@ extension TabularError: CustomStringConvertible {
         switch self {
         case .noRow(let response):
             "the table has no row for the response \(response); add one, or do not continue a finished response"
+        case .noToken(let token, let size):
+            "the table has no token \(token), only 0 to \(size - 1); ask about tokens of its own vocabulary"
         case .unreadable(let reason):
             "the instance cannot be read: \(reason)"
         case .badKey(let key, let table):

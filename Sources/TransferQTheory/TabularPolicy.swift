@@ -11,7 +11,8 @@ public final class TabularPolicy: Policy {
     public let promptLength = 0
     private let logRows: [[Token]: [Double]]
 
-    /// - Parameter rows: for every unfinished response, probabilities of all tokens that sum to one.
+    /// - Parameter rows: for every unfinished response, probabilities of all tokens that sum to one. A row of another length
+    ///   counts as missing.
     public init(vocabulary: TabularVocabulary, maximumLength: Int, rows: [[Token]: [Double]]) {
         self.vocabulary = vocabulary
         maximumResponseLength = maximumLength
@@ -47,8 +48,15 @@ public final class TabularPolicy: Policy {
     ///
     /// - Throws: ``TabularError/noRow(_:)`` for a response that is finished or not in the table.
     public func logRow(after response: [Token]) throws -> [Double] {
-        guard let row = logRows[response] else { throw TabularError.noRow(response) }
+        guard let row = logRows[response], row.count == vocabulary.size else { throw TabularError.noRow(response) }
         return row
+    }
+
+    /// log π(token | response), nats.
+    private func logProbability(of token: Token, after response: [Token]) throws -> Double {
+        let row = try logRow(after: response)
+        guard row.indices.contains(Int(token)) else { throw TabularError.noToken(token, size: row.count) }
+        return row[Int(token)]
     }
 
     public func candidates(after response: [Token], count: Int) async throws -> [Candidate] {
@@ -60,8 +68,7 @@ public final class TabularPolicy: Policy {
     }
 
     public func logProbabilities(of tokens: [Token], after response: [Token]) async throws -> [Double] {
-        let row = try logRow(after: response)
-        return tokens.map { row[Int($0)] }
+        try tokens.map { try logProbability(of: $0, after: response) }
     }
 
     public func read(
@@ -71,7 +78,7 @@ public final class TabularPolicy: Policy {
             var text = response + continuation.prefix
             var sum = 0.0
             for token in continuation.tokens {
-                sum += try logRow(after: text)[Int(token)]
+                sum += try logProbability(of: token, after: text)
                 text.append(token)
             }
             return Reading(logProbability: sum)

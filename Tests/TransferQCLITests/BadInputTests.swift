@@ -15,7 +15,10 @@ import TransferQLlama
         (generate + ["--model", "/"], 1, "is a folder"),
         (guided + ["--k", "0"], 64, "k must be a whole number of at least 1, not 0"),
         (guided + ["--k", "49153"], 64, "k must be at most the vocabulary's 49152 tokens, not 49153"),
-        (guided + ["--k", "10001"], 64, "the number of rollouts of a step must be at most 10000"),
+        (
+            guided + ["--k", "20000", "--rollouts", "6"], 64,
+            "the number of rollouts of a step must be at most 100000; lower k or rollouts, not 120000"
+        ),
         (guided + ["--k", "9223372036854775807", "--blockwise", "9223372036854775807"], 64, "rollouts of a step"),
         (guided + ["--rollouts", "9223372036854775807"], 64, "rollouts of a step"),
         (

@@ -10,7 +10,7 @@ public struct BestOfN: NamedDecodingMethod {
     let sampling: Sampling
 
     public init(from parameters: inout ParameterReader) throws {
-        count = try parameters.integer("n", default: 8, in: 1..., "responses to sample")
+        count = try parameters.integer("n", default: 8, in: 1...LookAhead.mostRollouts, "responses to sample")
         role = try PolicyRole(from: &parameters)
         sampling = try Sampling(from: &parameters)
         guard count == 1 || !sampling.isGreedy else {

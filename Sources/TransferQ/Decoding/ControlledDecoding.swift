@@ -10,6 +10,7 @@ public struct ControlledDecoding: NamedDecodingMethod {
     public init(from parameters: inout ParameterReader) throws {
         guidance = try Guidance(from: &parameters, hasTilt: false)
         lookAhead = try LookAhead(from: &parameters)
+        try lookAhead.validate(candidates: guidance.k)
     }
 
     public func validate(vocabularySize: Int, hasReward: Bool) throws {

@@ -67,9 +67,10 @@ public struct ScoredCandidate: Sendable {
     public var tokens: [Token]
     /// log π_sft(z | s), nats.
     public var logProbability: Double
-    /// Q̂(s, z), in units of reward; nil for a method without values.
+    /// Q̂(s, z), in units of reward; nil for a method without values, a candidate that the search left out, and one that is
+    /// impossible (``ValueEstimate/impossible(rollouts:)``).
     public var value: Double?
-    /// What the choice compares; see ``TiltedDistribution/scores``.
+    /// What the choice compares; see ``TiltedDistribution/scores``. −∞ for an impossible candidate.
     public var score: Double
     /// Probability that the method gave it, among the candidates whose values are known; 0 for one that the search left
     /// out. Sums to one over a decision unless the list was cut for display.

@@ -1,8 +1,9 @@
 /// What is to be decoded: the three things that the methods combine, and the limits of the answer.
 public struct DecodingTask: Sendable {
-    /// π_sft, the policy that is steered and that KL is measured to.
+    /// π_sft, the policy that is steered and that KL is measured to: the one that was given, with every result checked.
     public let reference: any Policy
-    /// ρ_BL, the policy that rolls candidates out; the reference itself when none was given.
+    /// ρ_BL, the policy that rolls candidates out, checked as well; the reference itself (`===`) when none, or the same
+    /// policy, was given.
     public let baseline: any Policy
     /// r, the target reward.
     public let reward: (any RewardModel)?
@@ -21,7 +22,9 @@ public struct DecodingTask: Sendable {
     public var budget = Budget()
     /// Rollouts that make a batch as fast as it gets, or nearly: what looking ahead fills batches up to. It changes what a
     /// step costs, never what it chooses. At most ``mostWidth``.
-    public var batchWidth = DecodingTask.mostWidth
+    public var batchWidth = DecodingTask.mostWidth {
+        didSet { batchWidth = min(max(batchWidth, 1), Self.mostWidth) }
+    }
     public static let mostWidth = 40
     /// Takes the place of rollouts in `cd` and `transfer-q` (approximate).
     public var valueHead: (any ValueHead)?
@@ -55,7 +58,8 @@ public struct DecodingTask: Sendable {
         }
     }
 
-    /// - Throws: ``TransferQError`` when the length is below 1 or the vocabularies differ.
+    /// - Throws: ``TransferQError`` when the length is below 1, the vocabularies differ, or a policy has no room for a
+    ///   single token.
     public init(
         reference: any Policy, baseline: (any Policy)? = nil, reward: (any RewardModel)? = nil,
         baselineReward: (any RewardModel)? = nil, conversation: [Message] = [], maximumLength: Int, seed: UInt64 = 0
@@ -65,17 +69,30 @@ public struct DecodingTask: Sendable {
                 name: "max-tokens", value: "\(maximumLength)", requirement: "at least 1")
         }
         let baseline = baseline ?? reference
-        guard reference.vocabulary.fingerprint == baseline.vocabulary.fingerprint else {
+        let isOne = CheckedPolicy.base(of: reference) === CheckedPolicy.base(of: baseline)
+        guard reference.vocabulary.fingerprint == baseline.vocabulary.fingerprint,
+            reference.vocabulary.size == baseline.vocabulary.size
+        else {
             throw TransferQError.vocabulariesDiffer(
                 reference: "\(reference.vocabulary.size) tokens", baseline: "\(baseline.vocabulary.size) tokens")
         }
-        self.reference = reference
-        self.baseline = baseline
+        self.reference = CheckedPolicy.checking(reference, role: "the reference")
+        self.baseline = isOne ? self.reference : CheckedPolicy.checking(baseline, role: "the baseline")
+        for (role, policy) in [("the reference", reference), ("the baseline", baseline)]
+        where policy.maximumResponseLength < 1 || policy.vocabulary.size < 1
+            || !(0...1 << 40).contains(policy.promptLength)
+        {
+            throw TransferQError.policyBreach(
+                policy: "\(role) (\(type(of: CheckedPolicy.base(of: policy))))",
+                reason: "has a vocabulary of \(policy.vocabulary.size) tokens, a prompt of \(policy.promptLength) and "
+                    + "room for a response of \(policy.maximumResponseLength): the first and the last must be at least "
+                    + "1, the prompt at least 0")
+        }
         self.reward = reward
         self.baselineReward = baselineReward
         self.conversation = conversation
         self.maximumLength = min(
-            maximumLength, reference.maximumResponseLength, baseline.maximumResponseLength)
+            maximumLength, reference.maximumResponseLength, baseline.maximumResponseLength, 1 << 30)
         self.seed = seed
         noise = Noise(seed: seed).derived(conversation: conversation, prompt: reference.stateSource?.prompt ?? [])
     }

@@ -63,6 +63,7 @@ public struct Generation: AsyncSequence, Sendable {
                 return try await next()
             }
             let decision = try await method.decide(state)
+            try check(decision)
             let step = take(decision)
             usage.seconds = (clock.now - start) / .seconds(1)
             state.spent = usage
@@ -110,6 +111,30 @@ public struct Generation: AsyncSequence, Sendable {
         ) async throws -> RewardScore {
             let completions = try await state.completions(adding: [ending], for: model)
             return try await UniqueCompletions(completions).scores(by: model, usage: &usage)[0]
+        }
+
+        /// A decision without tokens would be asked for again for ever.
+        private func check(_ decision: Decision) throws {
+            let vocabulary = state.task.vocabulary
+            let tokens = decision.tokens
+            let fault: String? =
+                if tokens.isEmpty {
+                    "no token"
+                } else if tokens.count > state.remainingLength {
+                    "\(tokens.count) tokens where the answer has room for \(state.remainingLength)"
+                } else if let stranger = tokens.first(where: { $0 < 0 || $0 >= vocabulary.size }) {
+                    "the token \(stranger), which is outside of the vocabulary of \(vocabulary.size) tokens"
+                } else if tokens.dropLast().contains(where: vocabulary.isEnd) {
+                    "tokens behind an end token"
+                } else if decision.kl?.isNaN ?? false {
+                    "a token at a KL that is no number"
+                } else if !decision.usage.isPlausible {
+                    "a token at the usage \(decision.usage), whose counts must be at least 0 and at most 2^40"
+                } else {
+                    nil
+                }
+            guard let fault else { return }
+            throw TransferQError.methodBreach(method: "\(type(of: method))", reason: fault)
         }
 
         private mutating func take(_ decision: Decision) -> DecodingStep {

@@ -34,7 +34,8 @@ public struct Guidance: Sendable {
     ///   - hasTilt: whether the method may tilt the baseline.
     ///   - hasBlocks: whether the method may choose among blocks.
     init(from parameters: inout ParameterReader, hasTilt: Bool = true, hasBlocks: Bool = true) throws {
-        k = try parameters.integer("k", default: 10, in: 1..., "candidates a step: the k most likely tokens")
+        k = try parameters.integer(
+            "k", default: 10, in: 1...LookAhead.mostRollouts, "candidates a step: the k most likely tokens")
         alpha = try parameters.number(
             "alpha", default: 1, "a finite number above 0",
             "pull to the tilted policy, in reward per nat; smaller follows the reward more"
@@ -53,7 +54,7 @@ public struct Guidance: Sendable {
         blockLength =
             hasBlocks
             ? try parameters.integer(
-                "blockwise", default: 1, in: 1..., "tokens of a candidate; above 1, k sampled blocks")
+                "blockwise", default: 1, in: 1...1_000_000, "tokens of a candidate; above 1, k sampled blocks")
             : 1
         search = try SearchSettings(from: &parameters)
         guard klBudget == nil || (choice == .sample && blockLength == 1) else {
@@ -186,10 +187,7 @@ public struct Guidance: Sendable {
             response: state.response, prefixes: [[]], count: k, maximumLength: min(blockLength, state.remainingLength),
             sampling: .ancestral, noise: state.noise(.block))
         let blocks = try await policy.rollouts(request)[0]
-        var values = try await estimator.estimates(for: blocks.map(\.tokens), in: state)
-        for (block, estimate) in zip(blocks, values.estimates) where !estimate.value.isFinite {
-            throw TransferQError.valueNotFinite(candidate: block.tokens, value: "\(estimate.value)")
-        }
+        var values = try await estimator.checkedEstimates(for: blocks.map(\.tokens), in: state)
         let distribution = try TiltedDistribution(
             logTilt: blocks.map { _ in -log(Double(k)) }, values: values.estimates.map(\.value), alpha: alpha)
         let places = blocks.indices.map { Token($0) }
@@ -213,7 +211,8 @@ public struct Guidance: Sendable {
         _ tokens: [Token], _ estimate: ValueEstimate?, logProbability: Double, score: Double, probability: Double
     ) -> ScoredCandidate {
         ScoredCandidate(
-            tokens: tokens, logProbability: logProbability, value: estimate?.value, score: score,
+            tokens: tokens, logProbability: logProbability,
+            value: estimate.flatMap { $0.isImpossible ? nil : $0.value }, score: score,
             probability: probability, rollouts: estimate?.rollouts ?? [],
             effectiveSampleSize: estimate?.effectiveSampleSize)
     }

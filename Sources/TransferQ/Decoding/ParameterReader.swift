@@ -53,21 +53,24 @@ public struct ParameterReader: Sendable {
     /// Whether the caller gave the parameter.
     public func isGiven(_ name: String) -> Bool { values[name] != nil }
 
+    /// A whole number within `range`, whose upper end keeps what follows from it within what can be counted and held.
     public mutating func integer(
-        _ name: String, default standard: Int, in range: PartialRangeFrom<Int>, _ summary: String
+        _ name: String, default standard: Int, in range: ClosedRange<Int>, _ summary: String
     ) throws -> Int {
         try optionalInteger(name, default: standard, in: range, summary) ?? standard
     }
 
     public mutating func optionalInteger(
-        _ name: String, default standard: Int? = nil, in range: PartialRangeFrom<Int>, _ summary: String
+        _ name: String, default standard: Int? = nil, in range: ClosedRange<Int>, _ summary: String
     ) throws -> Int? {
-        let requirement = "a whole number of at least \(range.lowerBound)"
+        let least = "a whole number of at least \(range.lowerBound)"
+        let requirement = "\(least) and at most \(range.upperBound)"
         var result = standard
         if let given = values[name] {
-            guard case .integer(let value) = given, range.contains(value) else {
+            guard case .integer(let value) = given, value <= range.upperBound else {
                 throw invalid(name, given, requirement)
             }
+            guard value >= range.lowerBound else { throw invalid(name, given, least) }
             result = value
         }
         record(name, result.map { .integer($0) }, requirement, summary)

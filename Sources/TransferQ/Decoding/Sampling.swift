@@ -69,14 +69,15 @@ public struct Sampling: Hashable, Sendable {
     }
 
     /// Draws a token from `distribution`, a result of ``distribution(over:)``, by inverse transform of `uniform` in
-    /// (0, 1). Returns an index; nil for an empty distribution.
+    /// (0, 1). Returns an index; nil for an empty distribution, or one of impossible tokens.
     public static func draw(from distribution: [Candidate], uniform: Double) -> Int? {
         var cumulative = 0.0
         for (index, candidate) in distribution.enumerated() {
             cumulative += exp(candidate.logProbability)
             if cumulative > uniform { return index }
         }
-        return distribution.isEmpty ? nil : distribution.count - 1
+        // Rounding left the sum a hair below `uniform`.
+        return distribution.lastIndex { $0.logProbability > -.infinity }
     }
 
     /// Picks the next token of a rollout from a model's logits; nil when they are not numbers.

@@ -17,7 +17,7 @@ public struct TiltedDistribution: Sendable {
 
     /// - Parameters:
     ///   - logTilt: log π_tilt of each candidate, in nats.
-    ///   - values: Q of each candidate, in units of reward.
+    ///   - values: Q of each candidate, in units of reward; −∞ for one that shall rank behind all others.
     ///   - alpha: strength of the pull to the tilt policy, in units of reward per nat; finite and above 0.
     /// - Throws: ``TransferQError/invalidParameter(name:value:requirement:)``.
     public init(logTilt: [Double], values: [Double], alpha: Double) throws {
@@ -25,17 +25,28 @@ public struct TiltedDistribution: Sendable {
             throw TransferQError.invalidParameter(
                 name: "alpha", value: "\(alpha)", requirement: "a finite number above 0")
         }
-        guard logTilt.count == values.count, let best = values.max() else {
+        guard logTilt.count == values.count, !values.isEmpty else {
             throw TransferQError.invalidParameter(
                 name: "values", value: "\(values.count) values",
                 requirement: "one for each of \(logTilt.count) candidates, at least one")
         }
-        guard values.allSatisfy(\.isFinite), logTilt.allSatisfy({ !$0.isNaN && $0 < .infinity }) else {
+        guard values.allSatisfy({ $0 < .infinity }), logTilt.allSatisfy({ $0 < .infinity }),
+            logTilt.contains(where: { $0 > -.infinity })
+        else {
             throw TransferQError.invalidParameter(
-                name: "values", value: "\(values)", requirement: "finite, with log-probabilities that are numbers")
+                name: "values", value: "\(values)",
+                requirement: "finite, or -inf for the last, with log-probabilities that are numbers and not all -inf")
         }
-        scores = zip(logTilt, values).map { $0 + ($1 - best) / alpha }
+        scores = Self.scores(logTilt: logTilt, values: values, alpha: alpha)
         logProbabilities = LogSpace.logSoftmax(scores)
+    }
+
+    /// log π_tilt + (Q − max Q) / α, the best value being that of a candidate that the tilt policy holds possible, so that
+    /// one score at least is finite. Where all those have the value −∞, they count as equally good.
+    static func scores(logTilt: [Double], values: [Double], alpha: Double) -> [Double] {
+        let best = zip(logTilt, values).reduce(-Double.infinity) { $1.0 > -.infinity ? max($0, $1.1) : $0 }
+        guard best > -.infinity else { return logTilt }
+        return zip(logTilt, values).map { $0 == -.infinity ? $0 : $0 + ($1 - best) / alpha }
     }
 
     public var probabilities: [Double] { logProbabilities.map { exp($0) } }

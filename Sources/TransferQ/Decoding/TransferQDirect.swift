@@ -10,6 +10,7 @@ public struct TransferQDirect: NamedDecodingMethod {
     public init(from parameters: inout ParameterReader) throws {
         guidance = try Guidance(from: &parameters)
         lookAhead = try LookAhead(from: &parameters)
+        try lookAhead.validate(candidates: guidance.k)
     }
 
     public func validate(vocabularySize: Int, hasReward: Bool) throws {

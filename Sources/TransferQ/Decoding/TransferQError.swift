@@ -10,8 +10,15 @@ public enum TransferQError: Error, Equatable, Sendable {
     case rewardNotFinite(reward: String, value: String, text: String)
     case rewardOutsideRange(reward: String, value: Double, range: ClosedRange<Double>)
     case rewardSpecification(specification: String, reason: String)
-    case policyNotNumeric(step: Int)
-    case valueNotFinite(candidate: [Token], value: String)
+    case rewardParts(reward: String, expected: Int, got: Int)
+    /// A policy handed back something that it must not. `reason` completes "POLICY …".
+    case policyBreach(policy: String, reason: String)
+    case valueCount(value: String, expected: Int, got: Int)
+    case valueUsage(value: String, got: String)
+    case valueNotFinite(value: String, candidate: [Token], got: String)
+    case valueOutsideRange(value: String, candidate: [Token], got: Double, range: ClosedRange<Double>)
+    /// A method decided something that it must not. `reason` completes "the method METHOD chose …".
+    case methodBreach(method: String, reason: String)
     case noStates(valueHead: String)
 }
 
@@ -39,13 +46,24 @@ extension TransferQError: CustomStringConvertible {
                 + "\(range.lowerBound)...\(range.upperBound); correct the range or the reward"
         case .rewardSpecification(let specification, let reason):
             "the reward '\(specification)' cannot be read: \(reason)"
-        case .valueNotFinite(let candidate, let value):
-            "the value of the candidate \(candidate) came out as \(value): the reference rules its rollouts out, or beta "
-                + "is too small for the rewards; raise beta, or choose a baseline closer to the reference"
+        case .rewardParts(let reward, let expected, let got):
+            "the reward \(reward) returned \(got) parts for its \(expected) part names; it must return one for each"
+        case .policyBreach(let policy, let reason):
+            "\(policy) \(reason)"
+        case .valueCount(let value, let expected, let got):
+            "the value \(value) returned \(got) estimates for \(expected) candidates; it must return one for each"
+        case .valueUsage(let value, let got):
+            "the value \(value) returned the usage \(got); counts must be at least 0 and at most 2^40"
+        case .valueNotFinite(let value, let candidate, let got):
+            "the value \(value) returned \(got) for the candidate \(candidate); values must be finite numbers, and a "
+                + "candidate that cannot be is ValueEstimate.impossible"
+        case .valueOutsideRange(let value, let candidate, let got, let range):
+            "the value \(value) returned \(got) for the candidate \(candidate), outside its stated range "
+                + "\(range.lowerBound)...\(range.upperBound); correct the range or the value"
+        case .methodBreach(let method, let reason):
+            "the method \(method) chose \(reason)"
         case .noStates(let valueHead):
             "the policy gives no hidden states, which the value head \(valueHead) reads; leave --value out"
-        case .policyNotNumeric(let step):
-            "the policy returned probabilities that are not numbers at step \(step); the model file may be damaged"
         }
     }
 }

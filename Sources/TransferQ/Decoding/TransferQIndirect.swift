@@ -13,6 +13,7 @@ public struct TransferQIndirect: NamedDecodingMethod {
     public init(from parameters: inout ParameterReader) throws {
         guidance = try Guidance(from: &parameters)
         weighting = try RolloutWeighting(from: &parameters)
+        try weighting.lookAhead.validate(candidates: guidance.k)
     }
 
     public func validate(vocabularySize: Int, hasReward: Bool) throws {
@@ -40,7 +41,8 @@ public struct TransferQIndirect: NamedDecodingMethod {
             policy: state.task.baseline, reward: try state.task.requireReward(for: Self.name),
             lookAhead: weighting.lookAhead)
         let estimator = ImportanceWeightedValue(
-            scorer: scorer, baselineReward: state.task.baselineReward, weighting: weighting)
+            scorer: scorer, baselineReward: state.task.baselineReward, weighting: weighting,
+            reference: state.task.reference)
         return try await guidance.decide(state, estimator: estimator)
     }
 }

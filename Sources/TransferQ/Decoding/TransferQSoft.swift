@@ -10,6 +10,7 @@ public struct TransferQSoft: NamedDecodingMethod {
     public init(from parameters: inout ParameterReader) throws {
         guidance = try Guidance(from: &parameters, hasTilt: false)
         weighting = try RolloutWeighting(from: &parameters)
+        try weighting.lookAhead.validate(candidates: guidance.k)
     }
 
     public func validate(vocabularySize: Int, hasReward: Bool) throws {

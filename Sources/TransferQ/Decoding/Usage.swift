@@ -24,6 +24,15 @@ public struct Usage: Codable, Hashable, Sendable {
 
     public init() {}
 
+    /// Whether all counts can be added up without end: what an estimator of a user's own counts may be anything.
+    var isPlausible: Bool {
+        let counts = [
+            promptTokens, completionTokens, rolloutTokens, reusedTokens, rolloutBatches, rollouts, readTokens,
+            scoredTokens, rewardCalls,
+        ]
+        return counts.allSatisfy { (0...1 << 40).contains($0) } && seconds >= 0 && seconds.isFinite
+    }
+
     /// Tokens of the answer and of rollouts.
     var generatedTokens: Int { completionTokens + rolloutTokens }
 

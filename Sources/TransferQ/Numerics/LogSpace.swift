@@ -2,24 +2,28 @@ import Foundation
 
 /// Sums and normalisations of log-weights, in nats. The only place where the project exponentiates to normalise.
 public enum LogSpace {
-    /// log Σ exp(values). Returns −∞ for an empty collection or one that holds only −∞.
+    /// log Σ exp(values). Returns −∞ for an empty collection or one that holds only −∞, and NaN when one is NaN.
     public static func logSumExp(_ values: some Collection<Double>) -> Double {
-        guard let top = values.max(), top > -.infinity else { return -.infinity }
+        guard let top = values.max(), top != -.infinity else { return -.infinity }
+        guard top != .infinity else { return values.contains(where: \.isNaN) ? .nan : .infinity }
         var sum = 0.0
         for value in values { sum += exp(value - top) }
         return top + log(sum)
     }
 
-    /// values − logSumExp(values): log-probabilities of the distribution proportional to exp(values).
+    /// values − logSumExp(values): log-probabilities of the distribution proportional to exp(values). Where all are −∞ there
+    /// is none, and they stay.
     public static func logSoftmax(_ values: [Double]) -> [Double] {
         let normaliser = logSumExp(values)
+        guard normaliser != -.infinity else { return values }
         return values.map { $0 - normaliser }
     }
 
-    /// (Σw)² / Σw² for w = exp(`logWeights`): between 1 and their number; 0 without weights.
+    /// (Σw)² / Σw² for w = exp(`logWeights`): between 1 and their number; 0 without weights above 0.
     public static func effectiveSampleSize(_ logWeights: [Double]) -> Double {
-        guard !logWeights.isEmpty else { return 0 }
-        return exp(2 * logSumExp(logWeights) - logSumExp(logWeights.map { 2 * $0 }))
+        let sum = logSumExp(logWeights)
+        guard sum != -.infinity else { return 0 }
+        return exp(2 * sum - logSumExp(logWeights.map { 2 * $0 }))
     }
 
     /// −Σ p·log p in nats of p = exp(`logP`).

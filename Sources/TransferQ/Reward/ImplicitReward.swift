@@ -65,7 +65,9 @@ public struct ImplicitReward: RewardModel {
         var texts: [[Token]] = []
         for completion in completions { texts.append(try await reader.tokens(of: completion)) }
         let conversation = completions[0].conversation
-        let policy = try await reader.policy(for: conversation, texts: texts)
+        let role = "the \(known === self.known.0 ? "aligned" : "base") model of the reward \(name)"
+        let policy = CheckedPolicy.checking(
+            try await reader.policy(for: conversation, texts: texts), role: role)
         // An end token must not become a part of the response that the rest is read after.
         let common = max(0, min(texts.commonPrefixLength, (texts.map(\.count).min() ?? 0) - 1))
         let shared = Array(texts[0].prefix(common))

@@ -91,7 +91,8 @@ extension RewardModel {
         return source == policy.stateSource
     }
 
-    /// The scores, after a check that there is one finite number for each completion within the stated range.
+    /// The scores, after a check that there is one finite number for each completion within the stated range, with a
+    /// part for each part name where there are parts.
     ///
     /// - Throws: ``TransferQError`` that names the reward and the first offending value.
     public func checkedScores(for completions: [Completion]) async throws -> [RewardScore] {
@@ -107,6 +108,9 @@ extension RewardModel {
             }
             if let range, !range.contains(score.reward) {
                 throw TransferQError.rewardOutsideRange(reward: name, value: score.reward, range: range)
+            }
+            guard score.parts.isEmpty || score.parts.count == partNames.count else {
+                throw TransferQError.rewardParts(reward: name, expected: partNames.count, got: score.parts.count)
             }
         }
         return scores

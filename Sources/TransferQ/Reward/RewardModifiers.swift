@@ -8,7 +8,7 @@ public struct StandardizedReward: RewardModel {
 
     /// - Parameter scale: when nil, the reward's own calibration.
     /// - Throws: ``TransferQError/rewardSpecification(specification:reason:)`` when there is none, or its spread is not
-    ///   above 0.
+    ///   above 0, or too small for the reward's range to be finite in spreads.
     public init(_ base: any RewardModel, by scale: RewardCalibration? = nil) throws {
         guard let known = scale ?? base.calibration else {
             throw TransferQError.rewardSpecification(
@@ -19,6 +19,17 @@ public struct StandardizedReward: RewardModel {
         guard known.spread > 0, known.spread.isFinite, known.mean.isFinite else {
             throw TransferQError.rewardSpecification(
                 specification: "z:\(base.name)", reason: "the mean must be finite and the spread finite and above 0")
+        }
+        if let range = base.range {
+            // An end of the range that is infinite by itself may stay so.
+            for end in [range.lowerBound, range.upperBound] where end.isFinite {
+                guard Self.transformed(end, by: known).isFinite else {
+                    throw TransferQError.rewardSpecification(
+                        specification: "z:\(known.mean),\(known.spread):\(base.name)",
+                        reason: "a reward of \(end) comes to no finite number of spreads; give a larger spread, as "
+                            + "measured by transferq reward calibrate")
+                }
+            }
         }
         self.base = base
         self.scale = known
@@ -33,7 +44,11 @@ public struct StandardizedReward: RewardModel {
         base.range.map { transformed($0.lowerBound)...transformed($0.upperBound) }
     }
 
-    private func transformed(_ reward: Double) -> Double { (reward - scale.mean) / scale.spread }
+    private func transformed(_ reward: Double) -> Double { Self.transformed(reward, by: scale) }
+
+    private static func transformed(_ reward: Double, by scale: RewardCalibration) -> Double {
+        (reward - scale.mean) / scale.spread
+    }
 
     public func rewards(for completions: [Completion]) async throws -> [Double] {
         try await base.checkedRewards(for: completions).map(transformed)

@@ -36,14 +36,15 @@ public struct WeightedSumReward: RewardModel {
     public var range: ClosedRange<Double>? {
         var lower = 0.0
         var upper = 0.0
-        for part in parts {
+        // A part of weight 0 adds nothing, even where its range has no end: 0·∞ is no number.
+        for part in parts where part.weight != 0 {
             guard let range = part.reward.range else { return nil }
-            let ends = [part.weight * range.lowerBound, part.weight * range.upperBound].sorted()
-            lower += ends[0]
-            upper += ends[1]
+            let ends = [part.weight * range.lowerBound, part.weight * range.upperBound]
+            lower += min(ends[0], ends[1])
+            upper += max(ends[0], ends[1])
         }
         // Summing the parts' rewards may round differently from summing their ends.
-        let slack = 1e-12 * max(1, abs(lower), abs(upper))
+        let slack = 1e-12 * [lower, upper].filter(\.isFinite).reduce(1) { max($0, abs($1)) }
         return (lower - slack)...(upper + slack)
     }
 

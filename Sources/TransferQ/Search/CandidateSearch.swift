@@ -45,6 +45,7 @@ struct CandidateSearch {
 
     func outcome(for proposal: Proposal) async throws -> SearchOutcome {
         memory.advance(to: state.response)
+        try checkScale()
         var usage = Usage()
         var report = SearchReport(candidates: proposal.tokens.count)
         if !needsAll, isGated(proposal) {
@@ -85,15 +86,16 @@ struct CandidateSearch {
         report.expectedError = verdict.risk
         memory.take(risk: verdict.risk)
         let winner = verdict.winner
-        if let first = view.values[anchor] {
-            let others = view.values.indices.filter { $0 != anchor }
+        // Nothing can be learned from how far impossible candidates are from others.
+        if let first = view.values[anchor], first.isFinite {
+            let others = view.values.indices.filter { $0 != anchor && view.values[$0] != -.infinity }
             let scale = scale
             memory.learn(
                 surprises: others.compactMap { view.values[$0].map { scale.surprise(of: $0, beside: first) } },
                 contested: !report.isCertified, lost: winner != anchor)
         }
         if let confidence = settings.confidence { audit(view, winner, confidence, &report) }
-        memory.keep(lastValue: view.values[winner])
+        memory.keep(lastValue: view.values[winner].flatMap { $0.isFinite ? $0 : nil })
         let estimates = view.proposal.tokens.map { memory.estimate(of: state.response + [$0]) }
         return SearchOutcome(estimates: estimates, winner: winner, report: report, usage: usage)
     }
@@ -125,7 +127,18 @@ struct CandidateSearch {
         return value
     }
 
-    /// The range that values at this step are known to lie in.
+    /// Scores are differences of values over α, which must be numbers wherever values lie.
+    private func checkScale() throws {
+        guard let range, range.lowerBound.isFinite, range.upperBound.isFinite,
+            !((range.upperBound - range.lowerBound) / guidance.alpha).isFinite
+        else { return }
+        throw TransferQError.invalidParameter(
+            name: "alpha", value: "\(guidance.alpha)",
+            requirement: "so large that the range of the reward, \(range.lowerBound)...\(range.upperBound), divided by "
+                + "it is a finite number")
+    }
+
+    /// The range that values at this step are known to lie in; its lower end is −∞ where candidates may be impossible.
     var range: ClosedRange<Double>? {
         if let range = estimator.valueRange { return range }
         guard estimator is PrefixReward || (estimator as? any RolloutEstimator)?.isMean ?? false else { return nil }
@@ -137,11 +150,11 @@ struct CandidateSearch {
     /// Has places evaluated and remembers what they come to.
     private func evaluate(_ places: [ValuePlace]) async throws -> Usage {
         guard let rollouts = estimator as? any RolloutEstimator else {
-            let values = try await estimator.estimates(for: places.map(\.candidate), in: state)
-            for (place, estimate) in zip(places, values.estimates) { try keep(estimate, of: place) }
+            let values = try await estimator.checkedEstimates(for: places.map(\.candidate), in: state)
+            for (place, estimate) in zip(places, values.estimates) { keep(estimate, of: place) }
             return values.usage
         }
-        let values = try await rollouts.estimates(for: places, in: state)
+        let values = try await rollouts.checkedEstimates(for: places, in: state)
         for (place, estimate) in zip(places, values.estimates) {
             let text = state.response + place.prefix
             if rollouts.lookAhead.sampling.isGreedy, let rollout = estimate.rollouts.first?.rollout {
@@ -151,7 +164,7 @@ struct CandidateSearch {
             // A candidate that ends the response has one rollout, whatever N is.
             if place.numbers.upperBound >= rollouts.lookAhead.rollouts || estimate.rollouts.count < place.numbers.count
             {
-                try keep(place.numbers.lowerBound == 0 ? estimate : ValueEstimate(meanOf: all), of: place)
+                keep(place.numbers.lowerBound == 0 ? estimate : ValueEstimate(meanOf: all), of: place)
             } else {
                 memory.keep(partial: all, of: text)
             }
@@ -159,10 +172,7 @@ struct CandidateSearch {
         return values.usage
     }
 
-    private func keep(_ estimate: ValueEstimate, of place: ValuePlace) throws {
-        guard estimate.value.isFinite else {
-            throw TransferQError.valueNotFinite(candidate: place.candidate, value: "\(estimate.value)")
-        }
+    private func keep(_ estimate: ValueEstimate, of place: ValuePlace) {
         memory.keep(estimate, of: state.response + place.prefix)
     }
 
@@ -178,7 +188,7 @@ struct CandidateSearch {
                 place.horizon = horizon
                 return place
             }
-            let values = try await rollouts.estimates(for: places, in: state)
+            let values = try await rollouts.checkedEstimates(for: places, in: state)
             usage += values.usage
             for (place, estimate) in zip(places, values.estimates) {
                 if rollouts.lookAhead.sampling.isGreedy, let rollout = estimate.rollouts.first?.rollout {

@@ -81,7 +81,8 @@ extension CandidateSearch {
     private func firstWanted(_ open: [Int], _ view: StepView) -> [Int] {
         let anchor = view.proposal.anchor
         guard view.values[anchor] == nil, open.contains(anchor) else { return open }
-        guard let last = memory.lastValue ?? range.map({ ($0.lowerBound + $0.upperBound) / 2 }) else { return open }
+        let middle = range.map { ($0.lowerBound + $0.upperBound) / 2 }
+        guard let last = memory.lastValue ?? middle, last.isFinite else { return open }
         var assumed = view
         assumed.assume(last, of: anchor)
         let still = judge(assumed).open

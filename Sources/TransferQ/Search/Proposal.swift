@@ -31,7 +31,7 @@ extension Guidance {
         var proposals: [Proposal] = []
         while proposals.count <= path.count {
             let there = state.ahead(Array(path.prefix(proposals.count)))
-            guard let proposal = try remembered(at: there) else { break }
+            guard let proposal = remembered(at: there) else { break }
             proposals.append(proposal)
         }
         guard proposals.count <= path.count else { return proposals }
@@ -43,7 +43,7 @@ extension Guidance {
         }
         let lists = try await tilted(state.task).candidates(after: response, along: rest, count: k)
         for (offset, list) in lists.enumerated() {
-            proposals.append(try keep(list, at: state.ahead(beginning + rest.prefix(offset))))
+            proposals.append(keep(list, at: state.ahead(beginning + rest.prefix(offset))))
         }
         return proposals
     }
@@ -52,15 +52,12 @@ extension Guidance {
     func tilted(_ task: DecodingTask) -> any Policy { tilt == .reference ? task.reference : task.baseline }
 
     /// The proposal of an earlier look, or of a rollout that came through the state.
-    private func remembered(at state: DecodingState) throws -> Proposal? {
+    private func remembered(at state: DecodingState) -> Proposal? {
         if let known = state.memory.proposal(after: state.response) { return known }
-        return try state.memory.candidates(after: state.response).map { try keep($0, at: state) }
+        return state.memory.candidates(after: state.response).map { keep($0, at: state) }
     }
 
-    private func keep(_ list: [Candidate], at there: DecodingState) throws -> Proposal {
-        guard !list.isEmpty, list.allSatisfy({ !$0.logProbability.isNaN }) else {
-            throw TransferQError.policyNotNumeric(step: there.step)
-        }
+    private func keep(_ list: [Candidate], at there: DecodingState) -> Proposal {
         let noise = there.noise(.choice)
         let proposal = Proposal(
             tokens: list.map(\.token), logTilt: list.map(\.logProbability),

@@ -18,19 +18,18 @@ struct SearchResult {
         let isGated = outcome.report.isGated
         // A gate leaves the choice to the tilted policy: all candidates count as equally good.
         let known = tokens.indices.filter { isGated || values[$0] != nil }
-        let best = known.compactMap { values[$0] }.max() ?? 0
-        func score(_ index: Int, _ value: Double) -> Double {
-            proposal.logTilt[index] + (value - best) / guidance.alpha
-        }
-        let scores = known.map { score($0, values[$0] ?? best) }
+        let scores = TiltedDistribution.scores(
+            logTilt: known.map { proposal.logTilt[$0] }, values: known.map { values[$0] ?? 0 }, alpha: guidance.alpha)
         let logs = LogSpace.logSoftmax(scores)
-        var probabilities = [Double](repeating: 0, count: tokens.count)
-        for (index, log) in zip(known, logs) { probabilities[index] = exp(log) }
+        var (shown, probabilities) = (proposal.logTilt, [Double](repeating: 0, count: tokens.count))
+        for (index, (score, log)) in zip(known, zip(scores, logs)) {
+            (shown[index], probabilities[index]) = (score, exp(log))
+        }
         if known.isEmpty { probabilities[outcome.winner] = 1 }
         candidates = tokens.indices.map { index in
             guidance.scoredCandidate(
-                [tokens[index]], outcome.estimates[index], logProbability: logReference[index],
-                score: score(index, values[index] ?? best), probability: probabilities[index])
+                [tokens[index]], outcome.estimates[index], logProbability: logReference[index], score: shown[index],
+                probability: probabilities[index])
         }.sorted { $0.probability > $1.probability }
 
         let unknown = tokens.indices.filter { !known.contains($0) }
@@ -40,15 +39,12 @@ struct SearchResult {
         } else if unknown.isEmpty {
             kl = LogSpace.klDivergence(logs, from: known.map { logReference[$0] })
             klIsBound = false
-        } else if let range, guidance.search.approximations.isEmpty, unknown.count <= Self.mostUnknown {
+        } else if let range, range.upperBound.isFinite, guidance.search.approximations.isEmpty,
+            unknown.count <= Self.mostUnknown
+        {
             kl = Self.klBound(
-                known: zip(known, scores).map { (score: $1, reference: logReference[$0]) },
-                unknown: unknown.map { index in
-                    (
-                        low: score(index, range.lowerBound), high: score(index, range.upperBound),
-                        reference: logReference[index]
-                    )
-                })
+                logTilt: proposal.logTilt, logReference: logReference,
+                values: values.map { value in value.map { $0...$0 } ?? range }, unknown: unknown, alpha: guidance.alpha)
             klIsBound = true
         } else {
             kl = nil
@@ -58,20 +54,21 @@ struct SearchResult {
 
     private static let mostUnknown = 14
 
-    /// The largest KL(π_α ‖ π_sft) over all values that candidates without one may have.
+    /// The largest KL(π_α ‖ π_sft) over all values that candidates may have.
     ///
     /// In the probability of any one candidate, the rest keeping its proportions, KL is convex; so the largest is at a
     /// corner, and all corners are looked at.
-    static func klBound(
-        known: [(score: Double, reference: Double)], unknown: [(low: Double, high: Double, reference: Double)]
+    private static func klBound(
+        logTilt: [Double], logReference: [Double], values: [ClosedRange<Double>], unknown: [Int], alpha: Double
     ) -> Double {
-        let references = known.map(\.reference) + unknown.map(\.reference)
         var largest = 0.0
-        for corner in 0..<(1 << unknown.count) {
-            let scores =
-                known.map(\.score)
-                + unknown.enumerated().map { place, bounds in corner >> place & 1 == 1 ? bounds.high : bounds.low }
-            largest = max(largest, LogSpace.klDivergence(LogSpace.logSoftmax(scores), from: references))
+        var corner = values.map(\.lowerBound)
+        for number in 0..<(1 << unknown.count) {
+            for (place, index) in unknown.enumerated() {
+                corner[index] = number >> place & 1 == 1 ? values[index].upperBound : values[index].lowerBound
+            }
+            let scores = TiltedDistribution.scores(logTilt: logTilt, values: corner, alpha: alpha)
+            largest = max(largest, LogSpace.klDivergence(LogSpace.logSoftmax(scores), from: logReference))
         }
         return largest
     }

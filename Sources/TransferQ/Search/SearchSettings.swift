@@ -33,7 +33,7 @@ public struct SearchSettings: Sendable {
         off = Set(
             try parameters.list("without", "exact speed-ups to switch off: prune, reuse, look-ahead") as [SpeedUp])
         width = try parameters.optionalInteger(
-            "width", in: 1...,
+            "width", in: 1...10_000,
             "rollouts that a batch is filled up to with those of coming steps; when not given, as was measured")
         range = try parameters.range(
             "reward-range", "the range of a reward that states none; a value outside makes its step be redone in full")

@@ -2,7 +2,7 @@
 struct StepView {
     let proposal: Proposal
     let state: DecodingState
-    /// Q of each; nil where it is not known.
+    /// Q of each; nil where it is not known, −∞ for an impossible candidate.
     var values: [Double?]
     /// Bounds of Q of each.
     var lower: [Double]
@@ -22,7 +22,9 @@ struct StepView {
         let range = search.range
         let texts = proposal.tokens.map { state.response + [$0] }
         values = texts.map { state.memory.estimate(of: $0)?.value }
-        origin = range?.upperBound ?? values.compactMap { $0 }.max() ?? 0
+        origin =
+            range.flatMap { $0.upperBound.isFinite ? $0.upperBound : nil }
+            ?? values.compactMap { $0 }.filter(\.isFinite).max() ?? 0
         lower = []
         upper = []
         let rollouts = Double((search.estimator as? any RolloutEstimator)?.lookAhead.rollouts ?? 1)
@@ -35,9 +37,11 @@ struct StepView {
                 let sum = partial.reduce(0) { $0 + $1.reward }
                 let rest = rollouts - Double(partial.count)
                 // Rounding of the sum must not exclude what the mean would not.
-                let slack = partial.isEmpty ? 0 : 1e-12 * (abs(sum) + abs(range.upperBound) + abs(range.lowerBound))
-                low = (sum + rest * range.lowerBound) / rollouts - slack
-                high = (sum + rest * range.upperBound) / rollouts + slack
+                let ends = [range.lowerBound, range.upperBound].filter(\.isFinite)
+                let slack = partial.isEmpty ? 0 : ends.reduce(1e-12 * abs(sum)) { $0 + 1e-12 * abs($1) }
+                // An end that is infinite bounds nothing, also with no rollout left: 0·∞ is no number.
+                if range.lowerBound.isFinite { low = (sum + rest * range.lowerBound) / rollouts - slack }
+                if range.upperBound.isFinite { high = (sum + rest * range.upperBound) / rollouts + slack }
             }
             lower.append(low)
             upper.append(high)
@@ -46,18 +50,28 @@ struct StepView {
 
     func score(_ index: Int, value: Double) -> Double { proposal.priorities[index] + (value - origin) / alpha }
 
-    /// The best of candidates whose values are known, the first of equal ones; nil without any.
+    /// The score of a candidate whose value is known.
+    func score(of index: Int) -> Double? { values[index].map { score(index, value: $0) } }
+
+    /// The best of candidates whose values are known, the first of equal ones; nil without any. Those of score −∞ rank last:
+    /// impossible ones as if they were worth the same, and behind them what the tilted policy rules out.
     func best(among indices: [Int]) -> Int? {
         var best: (index: Int, score: Double)?
         for index in indices {
-            guard let value = values[index] else { continue }
-            let score = score(index, value: value)
+            guard let score = score(of: index), score > -.infinity else { continue }
             if best.map({ score > $0.score }) ?? true { best = (index, score) }
         }
-        return best?.index
+        return best?.index ?? likeliest(among: indices.filter { values[$0] != nil })
     }
 
-    /// Candidates that no other one is certain to beat.
+    /// The one that wins at equal values, the first of equal ones; nil without any.
+    func likeliest(among indices: [Int]) -> Int? {
+        indices.reduce(nil as Int?) { best, index in
+            best.map { proposal.priorities[index] > proposal.priorities[$0] ? index : $0 } ?? index
+        }
+    }
+
+    /// Candidates that no other one is certain to beat; all where none is known to be possible.
     var contenders: [Int] {
         let indices = values.indices.filter { !lost.contains($0) }
         var sure = (index: 0, score: -Double.infinity)
@@ -65,6 +79,7 @@ struct StepView {
             let score = score(index, value: lower[index])
             if score > sure.score { sure = (index, score) }
         }
+        guard sure.score > -.infinity else { return indices }
         return indices.filter { index in
             let most = upper[index] < .infinity ? score(index, value: upper[index]) : .infinity
             return most > sure.score || (most == sure.score && index <= sure.index) || index == sure.index
@@ -89,7 +104,9 @@ extension CandidateSearch {
         let open = contenders.filter { view.values[$0] == nil }
         let anchor = view.proposal.anchor
         let known = contenders.filter { view.values[$0] != nil }
-        let winner = view.best(among: known) ?? (contenders.contains(anchor) ? anchor : contenders.first ?? anchor)
+        let possible = known.filter { view.score(of: $0) != -.infinity }
+        let winner =
+            view.best(among: possible) ?? view.likeliest(among: open) ?? view.likeliest(among: contenders) ?? anchor
         if isPruning, contenders.count == 1 { return Verdict(open: [], winner: contenders[0]) }
         guard let confidence = settings.confidence, !needsAll, !open.isEmpty else {
             return Verdict(open: open, winner: winner)
@@ -124,13 +141,16 @@ extension CandidateSearch {
     func chance(of index: Int, against best: Int?, _ view: StepView) -> Double {
         let anchor = view.proposal.anchor
         let scale = scale
-        let first = view.values[anchor] ?? memory.lastValue ?? scale.typical
+        let known = view.values[anchor].flatMap { $0.isFinite ? $0 : nil }
+        // Whatever is possible beats what is not.
+        if view.values[anchor] == -.infinity, best.map({ view.values[$0] == -.infinity }) ?? true { return 1 }
+        let first = known ?? memory.lastValue ?? scale.typical
         var (rival, toBeat) = (anchor, first)
-        if let best, let value = view.values[best] { (rival, toBeat) = (best, value) }
+        if let best, let value = view.values[best], value.isFinite { (rival, toBeat) = (best, value) }
         toBeat += guidance.alpha * (view.proposal.priorities[rival] - view.proposal.priorities[index])
         return memory.differences.chance(
             above: scale.surprise(of: toBeat, beside: first), spread: scale.spread,
-            isGuess: view.values[anchor] == nil)
+            isGuess: known == nil)
     }
 
     /// The scale that values differ on; with the range that the user states where the reward states none.

@@ -3,7 +3,7 @@ struct RolloutWeighting: Sendable {
     let lookAhead: LookAhead
     /// KL penalty that the policies are aligned with, in reward per nat.
     let beta: Double
-    /// Log-weights are kept within ±this of their candidate's mean; nil leaves them alone.
+    /// Finite log-weights are kept within ±this of their candidate's mean; nil leaves them alone.
     let clip: Double?
 
     init(from parameters: inout ParameterReader) throws {
@@ -15,6 +15,19 @@ struct RolloutWeighting: Sendable {
         clip = try parameters.optionalNumber(
             "clip", "a finite number above 0", "keep log-weights within this of their candidate's mean, nats"
         ) { $0 > 0 }
+    }
+
+    /// reward/β, nats.
+    ///
+    /// - Throws: ``TransferQError/invalidParameter(name:value:requirement:)`` where that is no finite number.
+    func logTilt(of reward: Double) throws -> Double {
+        let tilt = reward / beta
+        guard tilt.isFinite else {
+            throw TransferQError.invalidParameter(
+                name: "beta", value: "\(beta)",
+                requirement: "so large that a reward of \(reward) divided by it is a finite number")
+        }
+        return tilt
     }
 
     /// Said when the rollouts are no draws from the baseline.

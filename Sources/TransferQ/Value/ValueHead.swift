@@ -23,6 +23,7 @@ struct HeadValue: ValueEstimator {
     /// The policy that is tilted.
     let policy: any Policy
 
+    var name: String { head.name }
     var valueRange: ClosedRange<Double>? { head.range }
     var valueScale: ValueScale { ValueScale(spread: head.differenceSpread) }
 
