@@ -36,11 +36,14 @@ let package = Package(
         .target(name: "TransferQTheory", dependencies: ["TransferQ"], swiftSettings: settings),
         // The installed llama.h.
         .systemLibrary(name: "CLlama", pkgConfig: "llama", providers: [.brew(["llama.cpp"])]),
+        // llama.cpp's Jinja engine, where scripts/bootstrap built it, and our C interface to it.
+        .systemLibrary(name: "CJinja", pkgConfig: "transferq-jinja"),
+        .target(name: "CChatTemplate", dependencies: ["CJinja"]),
         // GGUF models in this process.
         .target(
             name: "TransferQLlama",
             dependencies: [
-                "TransferQ", "TransferQRewards", "CLlama", "TransferQDigest",
+                "TransferQ", "TransferQRewards", "CLlama", "CChatTemplate", "TransferQDigest",
             ],
             swiftSettings: settings),
         // The command line, `transferq`.
@@ -64,7 +67,7 @@ let package = Package(
         // Model files that tests write themselves, and the real one that set-up brought.
         .target(
             name: "TestSupport", dependencies: ["TransferQ", "TransferQLlama", "CLlama"], path: "Tests/TestSupport",
-            exclude: ["reference.py"], swiftSettings: settings),
+            exclude: ["reference.py", "chat_templates.py"], swiftSettings: settings),
         .testTarget(
             name: "TransferQLlamaTests",
             dependencies: ["TransferQLlama", "TransferQRewards", "TransferQ", "TestSupport"],
@@ -74,5 +77,6 @@ let package = Package(
             dependencies: ["TransferQCLI", "TransferQLlama", "TransferQRewards", "TransferQ", "TestSupport"],
             exclude: ["server.py"], swiftSettings: settings),
     ],
-    swiftLanguageModes: [.v6]
+    swiftLanguageModes: [.v6],
+    cxxLanguageStandard: .cxx17
 )

@@ -10,6 +10,13 @@ enum Console {
     /// One line to standard error.
     static func say(_ line: String) { write("transferq: \(line)\n", to: FileHandle.standardError) }
 
+    private static let said = Mutex<Set<String>>([])
+
+    /// One line to standard error, the first time only that it is said.
+    static func sayOnce(_ line: String) {
+        if said.withLock({ $0.insert(line).inserted }) { say(line) }
+    }
+
     /// Lines to standard error as they are.
     static func draw(_ text: String) { write(text + "\n", to: FileHandle.standardError) }
 

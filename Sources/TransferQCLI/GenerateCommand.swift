@@ -51,7 +51,7 @@ struct GenerateCommand: AsyncParsableCommand {
         }
         let (summary, session, lostTrace) = try await Interruption.cancellable {
             let session = try await Session.open(
-                models: models, conversation: try prompt.conversation(), raw: prompt.raw, answer: answer,
+                models: models, conversation: try prompt.conversation(), form: prompt.form, answer: answer,
                 rewards: try await Rewards(answer, models: models), methods: [configured])
             // Only now is it certain that there will be something to trace.
             let trace = try trace.map { try TraceFile(path: $0) }

@@ -6,7 +6,9 @@ public import TransferQLlama
 struct ModelsCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "models", abstract: "List, get, inspect and requantise model files.",
-        subcommands: [List.self, Pull.self, Info.self, Optimize.self, MeasureCommand.self, Verify.self])
+        subcommands: [
+            List.self, Pull.self, Info.self, Prompt.self, Optimize.self, MeasureCommand.self, Verify.self,
+        ])
 
     struct List: ParsableCommand {
         static let configuration = CommandConfiguration(abstract: "List known models and the files in the cache.")
@@ -139,7 +141,7 @@ struct ModelsCommand: ParsableCommand {
                 path: path, sha256: try GGUFFile.sha256(path), summary: await model.summary,
                 architecture: await model.architecture, parameters: await model.parameterCount,
                 contextLength: model.trainedContextLength, vocabularySize: model.vocabulary.size,
-                hasChatTemplate: await model.chatTemplate != nil)
+                template: await TemplateReport(model))
             switch format {
             case .json: Console.print(try JSON.pretty(report))
             case .text:
@@ -150,7 +152,7 @@ struct ModelsCommand: ParsableCommand {
                     model        \(report.summary), \(report.parameters) weights
                     context      \(report.contextLength) tokens
                     vocabulary   \(report.vocabularySize) tokens
-                    template     \(report.hasChatTemplate ? "its own" : "none; use --raw")
+                    template     \(report.template.line)
                     """)
             }
         }
@@ -163,7 +165,7 @@ struct ModelsCommand: ParsableCommand {
             let parameters: Int
             let contextLength: Int
             let vocabularySize: Int
-            let hasChatTemplate: Bool
+            let template: TemplateReport
         }
     }
 

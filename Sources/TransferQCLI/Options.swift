@@ -1,7 +1,7 @@
 public import ArgumentParser
 import Foundation
 import TransferQ
-import TransferQLlama
+public import TransferQLlama
 public import TransferQRewards
 
 /// Which models take part.
@@ -20,6 +20,12 @@ struct ModelOptions: ParsableArguments {
 
     @Option(help: "Threads (default: one for each processor).")
     var threads: Int?
+
+    @Option(
+        help: ArgumentHelp(
+            "What a chat template is told that asks for the date (default: now).",
+            valueName: "YYYY-MM-DD[THH:MM[:SS]]"))
+    var date: TemplateDate?
 
     func validate() throws {
         if baseline != nil, baselineLora != nil {
@@ -42,6 +48,18 @@ func validateThreads(_ threads: Int?) throws {
     }
 }
 
+extension TemplateDate: ExpressibleByArgument {
+    public init?(argument: String) { self.init(argument) }
+}
+
+/// How a prompt becomes tokens.
+enum PromptForm {
+    /// As a conversation, by the model's chat template.
+    case chat
+    /// As a text to be continued.
+    case raw(readsMarkers: Bool)
+}
+
 /// What is asked.
 struct PromptOptions: ParsableArguments {
     @Argument(help: "The prompt (default: read from --file, --messages or standard input).")
@@ -59,12 +77,23 @@ struct PromptOptions: ParsableArguments {
     @Flag(help: "Continue the prompt as plain text, without the model's chat template.")
     var raw = false
 
+    @Flag(
+        help:
+            "With --raw: what the prompt spells of the model's special tokens, such as <|im_start|>, is meant as such.")
+    var special = false
+
+    var form: PromptForm { raw ? .raw(readsMarkers: special) : .chat }
+
     func validate() throws {
         if [prompt, file, messages].compactMap({ $0 }).count > 1 {
             throw ValidationError("give the prompt once: as an argument, with --file, or with --messages")
         }
         if raw, system != nil || messages != nil {
             throw ValidationError("--raw continues plain text, so it goes without --system and --messages")
+        }
+        if special, !raw {
+            throw ValidationError(
+                "--special goes with --raw: in a conversation, the chat template writes the special tokens")
         }
     }
 

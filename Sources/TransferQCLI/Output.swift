@@ -59,6 +59,10 @@ struct AnswerFigures: Encodable {
     let approximations: [String]
     let usage: Usage
     let seed: UInt64
+    /// Whether the system prompt went into the first turn of the user, because the chat template has no role for it.
+    let systemFolded: Bool
+    /// What the chat template was told when it asked for the date; null when it did not.
+    let templateDate: String?
 
     init(_ summary: GenerationSummary, method: ConfiguredMethod, session: Session) {
         response = summary.response
@@ -75,11 +79,13 @@ struct AnswerFigures: Encodable {
         approximations = method.method.approximations + session.approximations
         usage = summary.usage
         seed = session.seed
+        systemFolded = session.prompts.isSystemFolded
+        templateDate = session.prompts.date?.description
     }
 
     private enum CodingKeys: CodingKey {
         case response, finishReason, reward, rewardParts, kl, klIsBound, effectiveSampleSize, rewardSpread,
-            outsideProbability, search, approximations, usage, seed
+            outsideProbability, search, approximations, usage, seed, systemFolded, templateDate
     }
 
     /// Written out so that what is unknown is null rather than missing.
@@ -98,6 +104,8 @@ struct AnswerFigures: Encodable {
         try container.encode(approximations, forKey: .approximations)
         try container.encode(usage, forKey: .usage)
         try container.encode(seed, forKey: .seed)
+        try container.encode(systemFolded, forKey: .systemFolded)
+        try container.encode(templateDate, forKey: .templateDate)
     }
 }
 

@@ -22,15 +22,16 @@ struct Session: Sendable {
     /// A session with contexts of its own.
     ///
     /// - Parameters:
-    ///   - raw: whether the conversation's text is continued without a template.
+    ///   - form: how the conversation becomes tokens.
     ///   - methods: what will run in this session, one after the other.
     static func open(
-        models: ModelOptions, conversation: [Message], raw: Bool = false, answer: AnswerOptions, rewards: Rewards,
+        models: ModelOptions, conversation: [Message], form: PromptForm = .chat, answer: AnswerOptions,
+        rewards: Rewards,
         methods: [ConfiguredMethod]
     ) async throws -> Session {
         let loaded = try await LoadedModels.load(models)
         if let value = rewards.value { try await loaded.check(value, methods: methods) }
-        let prompts = try await loaded.prompts(for: conversation, raw: raw)
+        let prompts = try await loaded.prompts(for: conversation, form: form)
         let workplace = try await Workplace(
             models: loaded, prompts: [prompts], maximumLength: answer.maxTokens, methods: methods,
             rewardSource: try await rewards.target?.stateSource(for: conversation), rewards: rewards)

@@ -17,6 +17,7 @@ struct LoadedModels: Sendable {
     var isShared: Bool { baselineModel == nil && adapter == nil }
 
     static func load(_ options: ModelOptions) async throws -> LoadedModels {
+        if let date = options.date { TemplateDate.set(date) }
         let path = try await ModelFiles.path(options.model)
         let model = try await ModelFiles.load(path)
         let baselineModel = try await options.baseline.asyncMap {
@@ -33,11 +34,14 @@ struct LoadedModels: Sendable {
     }
 
     /// A conversation as each policy sees it.
-    func prompts(for conversation: [Message], raw: Bool = false) async throws -> PromptTokens {
-        func encode(_ turns: [Message], _ model: LlamaModel) async throws -> [Token] {
-            raw
-                ? try await model.prompt(continuing: turns.map(\.content).joined(separator: "\n"))
-                : try await model.prompt(for: turns)
+    func prompts(for conversation: [Message], form: PromptForm = .chat) async throws -> PromptTokens {
+        func encode(_ turns: [Message], _ model: LlamaModel) async throws -> PromptLayout {
+            switch form {
+            case .raw(let readsMarkers):
+                try await model.layOut(
+                    continuing: turns.map(\.content).joined(separator: "\n"), readsMarkers: readsMarkers)
+            case .chat: try await PromptNotes.said(of: model.layOut(turns), model: model)
+            }
         }
         let reference = try await encode(conversation, model)
         guard options.baselineSystem != nil || baselineModel != nil else {
@@ -45,7 +49,7 @@ struct LoadedModels: Sendable {
         }
         var turns = conversation
         if let system = options.baselineSystem {
-            guard !raw else {
+            guard case .chat = form else {
                 throw UsageError("--baseline-system needs a chat template, so it goes without --raw")
             }
             turns = [Message(role: "system", content: system)] + conversation.filter { $0.role != "system" }
@@ -111,6 +115,17 @@ struct LoadedModels: Sendable {
 struct PromptTokens: Sendable {
     let reference: [Token]
     let baseline: [Token]
+    /// Whether a system prompt went into the first turn of the user, of the one or the other.
+    let isSystemFolded: Bool
+    /// What a template was told that asked for the date.
+    let date: TemplateDate?
+
+    init(reference: PromptLayout, baseline: PromptLayout) {
+        self.reference = reference.tokens
+        self.baseline = baseline.tokens
+        isSystemFolded = reference.isSystemFolded || baseline.isSystemFolded
+        date = reference.date ?? baseline.date
+    }
 
     var longest: Int { max(reference.count, baseline.count) }
 }

@@ -1,3 +1,5 @@
+import TransferQ
+
 /// What can go wrong between a GGUF file and its tokens. Every message says what, where and how to mend it.
 public enum LlamaError: Error, Equatable, Sendable {
     case noSuchFile(path: String)
@@ -11,6 +13,9 @@ public enum LlamaError: Error, Equatable, Sendable {
     case isAdapter(path: String)
     case noChatTemplate(model: String)
     case unknownChatTemplate(model: String)
+    case unreadableTemplate(model: String, reason: String)
+    case templateRefuses(model: String, message: Int?, role: String?, reason: String)
+    case templateFails(model: String, message: Int?, role: String?, reason: String)
     case emptyPrompt
     case invalidRole(message: Int, role: String)
     case invalidToken(token: Int32, vocabulary: Int)
@@ -52,7 +57,18 @@ extension LlamaError: CustomStringConvertible {
         case .noChatTemplate(let model):
             "the model \(model) has no chat template; name an instruction-tuned one, or continue plain text (generate --raw)"
         case .unknownChatTemplate(let model):
-            "llama.cpp does not know the chat template of \(model); write the prompt in its own format (generate --raw)"
+            "llama.cpp's C interface has no layout for the chat template of \(model), and this program was built without "
+                + "llama.cpp's Jinja engine; build it with scripts/swift, or write the prompt in the model's own format "
+                + "(generate --raw --special)"
+        case .unreadableTemplate(let model, let reason):
+            "the chat template of \(model) is no Jinja that llama.cpp can read (\(reason)); "
+                + "write the prompt in the model's own format (generate --raw --special)"
+        case .templateRefuses(let model, let message, let role, let reason):
+            "the chat template of \(model) refuses \(Self.turn(message, role)): \(reason); "
+                + "change that turn, or write the prompt in the model's own format (generate --raw --special)"
+        case .templateFails(let model, let message, let role, let reason):
+            "the chat template of \(model) fails at \(Self.turn(message, role)): \(reason); "
+                + "write the prompt in the model's own format (generate --raw --special)"
         case .invalidRole(let message, let role):
             "message \(message) has the role \"\(role)\"; roles are words of letters, as system, user or assistant"
         case .emptyPrompt:
@@ -90,5 +106,22 @@ extension LlamaError: CustomStringConvertible {
         case .quantizationFailed(let path, let reason):
             "\(path) could not be requantised (\(reason))"
         }
+    }
+
+    private static func turn(_ message: Int?, _ role: String?) -> String {
+        guard let message, let role else { return "the conversation" }
+        return "message \(message) (\(role))"
+    }
+
+    init(_ failure: ChatTemplate.Failure, model: String, message: Int?, of messages: [Message]) {
+        let role = message.map { messages[$0 - 1].role }
+        self =
+            switch failure {
+            case .unreadable(let reason): .unreadableTemplate(model: model, reason: reason)
+            case .refused(let reason):
+                .templateRefuses(model: model, message: message, role: role, reason: reason)
+            case .failed(let reason): .templateFails(model: model, message: message, role: role, reason: reason)
+            case .unknownLayout: .unknownChatTemplate(model: model)
+            }
     }
 }

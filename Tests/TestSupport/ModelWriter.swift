@@ -8,7 +8,7 @@ public enum ModelWriter {
     /// Of the tiny models: states, the inside of their feed-forward networks, attention heads.
     public static let (width, hidden, heads) = (32, 64, 2)
 
-    /// Chat templates that llama.cpp knows by their markers.
+    /// Chat templates of small tests.
     public enum Template: Sendable {
         case chatML
         /// Closes a turn with an end token and nothing behind it.
@@ -20,15 +20,31 @@ public enum ModelWriter {
             case .llama3: ["<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"]
             }
         }
+
+        /// In Jinja.
+        public var text: String {
+            switch self {
+            case .chatML:
+                "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>\n' }}{% endfor %}"
+                    + "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+            case .llama3:
+                "{% for m in messages %}{{ '<|start_header_id|>' + m['role'] + '<|end_header_id|>\n\n' "
+                    + "+ m['content'] | trim + '<|eot_id|>' }}{% endfor %}"
+                    + "{% if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' }}{% endif %}"
+            }
+        }
     }
 
     /// A random llama of one layer and width 32 over byte tokens, with a ChatML template: loads in milliseconds.
     ///
+    /// - Parameters:
+    ///   - template: brings its markers into the vocabulary.
+    ///   - chatTemplate: written into the file instead of the template's own source.
     /// - Returns: the weights, by the names of their tensors.
     @discardableResult
     public static func tinyModel(
         to url: URL, seed: UInt64 = 1, architecture: String = "llama", vocabularyPadding: Int = 0,
-        template: Template = .chatML, poolingType: UInt32? = nil
+        template: Template = .chatML, chatTemplate: String? = nil, poolingType: UInt32? = nil
     ) throws -> [String: [Float]] {
         let tokens = vocabulary(padding: vocabularyPadding, markers: template.markers)
         return try write(to: url) { file, tensors in
@@ -47,10 +63,7 @@ public enum ModelWriter {
             gguf_set_val_u32(file, "tokenizer.ggml.bos_token_id", 1)
             gguf_set_val_u32(file, "tokenizer.ggml.eos_token_id", 2)
             gguf_set_val_u32(file, "tokenizer.ggml.unknown_token_id", 0)
-            // llama.cpp looks for the markers, and lays out a template that it knows by them.
-            gguf_set_val_str(
-                file, "tokenizer.chat_template",
-                "{% for message in messages %}{{'" + template.markers.joined() + "' + message['content']}}{% endfor %}")
+            gguf_set_val_str(file, "tokenizer.chat_template", chatTemplate ?? template.text)
             set(tokens, in: file)
             tensors.add("token_embd.weight", [width, tokens.count], seed: seed)
             tensors.add("output.weight", [width, tokens.count], seed: seed + 1)

@@ -42,7 +42,8 @@ import TransferQLlama
         }
         let tokens = try await model.prompt(for: messages)
         let text = String(decoding: tokens.flatMap { model.vocabulary.bytes(of: $0) }, as: UTF8.self)
-        #expect(text == "user\none \nassistant\n two\nuser\nthree\n\n\nassistant\n")
+        #expect(text.hasPrefix("system\n"))
+        #expect(text.hasSuffix("\nuser\none \nassistant\n two\nuser\nthree\n\n\nassistant\n"))
     }
 
     @Test func emptyPromptsAreRefused() async throws {

@@ -47,7 +47,7 @@ struct CompareCommand: AsyncParsableCommand {
         if let file = set.prompts { return try await compare(configured, on: file) }
         let (summaries, session) = try await Interruption.cancellable {
             let session = try await Session.open(
-                models: models, conversation: try prompt.conversation(), raw: prompt.raw, answer: answer,
+                models: models, conversation: try prompt.conversation(), form: prompt.form, answer: answer,
                 rewards: try await Rewards(answer, models: models), methods: configured)
             try answer.check(methods: configured)
             // The methods share the prompt, so none is charged for it.

@@ -66,11 +66,17 @@ public final class LlamaModel {
         self.vocabulary = LlamaVocabulary(vocabulary)
         trainedContextLength = Int(llama_model_n_ctx_train(pointer))
         width = Int(llama_model_n_embd_out(pointer))
-        let ends = [llama_vocab_eot(vocabulary), llama_vocab_eos(vocabulary)]
-        endToken = ends.first { $0 >= 0 }
         let format = Self.metadata("general.file_type", of: pointer)
         hasPreciseWeights = format == "\(LLAMA_FTYPE_ALL_F32.rawValue)"
         hasBrainFloatWeights = format == "\(LLAMA_FTYPE_MOSTLY_BF16.rawValue)"
+        parsedTemplate = Self.parseTemplate(of: pointer, vocabulary: vocabulary)
+        let ends = [llama_vocab_eot(vocabulary), llama_vocab_eos(vocabulary)]
+        endToken = ends.first { $0 >= 0 }
+        if case .success(let template)? = parsedTemplate,
+            let closing = template.closing().flatMap(PromptEncoder(model: self).firstMarker)
+        {
+            endToken = closing
+        }
     }
 
     /// What llama.cpp calls the model, e.g. `llama 256M Q8_0`.
@@ -101,8 +107,10 @@ public final class LlamaModel {
     /// How hidden states are read for rewards: what they are worth shall not depend on who reads them, and with 32 bits
     /// hardly on what is read beside them.
     public nonisolated var readingAttention: LlamaContext.Attention { hasBrainFloatWeights ? .matrix : .precise }
-    /// What ends an answer; nil when the vocabulary has no such token.
-    public nonisolated let endToken: Token?
+    /// What ends an answer in a conversation: the special token that the chat template closes an assistant's turn with;
+    /// the vocabulary's own end where there is no template, or one that closes turns without a special token; nil when
+    /// there is none either.
+    public private(set) var endToken: Token?
     /// Width of the final hidden states.
     public nonisolated let width: Int
 
@@ -114,20 +122,75 @@ public final class LlamaModel {
         llama_model_chat_template(handle.pointer, nil).map { String(cString: $0) }
     }
 
+    private let parsedTemplate: Result<ChatTemplate, ChatTemplate.Failure>?
+
+    private static func parseTemplate(
+        of model: OpaquePointer, vocabulary: OpaquePointer
+    ) -> Result<ChatTemplate, ChatTemplate.Failure>? {
+        guard let source = llama_model_chat_template(model, nil).map({ String(cString: $0) }) else { return nil }
+        let tokens = [
+            "bos_token": llama_vocab_bos(vocabulary), "eos_token": llama_vocab_eos(vocabulary),
+            "pad_token": llama_vocab_pad(vocabulary), "sep_token": llama_vocab_sep(vocabulary),
+            "mask_token": llama_vocab_mask(vocabulary),
+        ]
+        let variables = tokens.compactMapValues { token -> String? in
+            guard token >= 0, let text = llama_vocab_get_text(vocabulary, token) else { return nil }
+            return String(cString: text)
+        }
+        do { return .success(try ChatTemplate(source: source, variables: variables)) } catch {
+            return .failure(error as? ChatTemplate.Failure ?? .unreadable("\(error)"))
+        }
+    }
+
+    /// The chat template, ready to lay out conversations.
+    ///
+    /// - Throws: ``LlamaError/noChatTemplate(model:)`` or ``LlamaError/unreadableTemplate(model:reason:)``.
+    public func template() throws -> ChatTemplate {
+        switch parsedTemplate {
+        case .success(let template): return template
+        case .failure(let failure): throw LlamaError(failure, model: path, message: nil, of: [])
+        case nil: throw LlamaError.noChatTemplate(model: path)
+        }
+    }
+
     /// The tokens of a conversation in the model's chat template, ready for an assistant's answer.
     ///
     /// Text of messages is never read as special tokens, whatever it contains.
     ///
     /// - Parameter isOpen: whether an assistant's answer is to follow; false closes the last turn.
-    /// - Throws: ``LlamaError/emptyPrompt``, ``LlamaError/noChatTemplate(model:)`` or
-    ///   ``LlamaError/unknownChatTemplate(model:)``.
+    /// - Throws: as ``layOut(_:isOpen:date:)``.
     public func prompt(for messages: [Message], isOpen: Bool = true) throws -> [Token] {
         try PromptEncoder(model: self).encode(messages, isOpen: isOpen)
     }
 
+    /// A conversation in the model's chat template, with what had to be done to fit it in.
+    ///
+    /// - Parameters:
+    ///   - isOpen: whether an assistant's answer is to follow; false closes the last turn.
+    ///   - date: what the template is told when it asks.
+    /// - Throws: ``LlamaError/emptyPrompt``, ``LlamaError/noChatTemplate(model:)``,
+    ///   ``LlamaError/templateRefuses(model:message:role:reason:)`` with the turn that the template does not take, or
+    ///   another ``LlamaError`` about the template.
+    public func layOut(
+        _ messages: [Message], isOpen: Bool = true, date: TemplateDate = .current
+    ) throws -> PromptLayout {
+        try PromptEncoder(model: self).layOut(messages, isOpen: isOpen, date: date)
+    }
+
     /// The tokens of a plain text to be continued, without a template.
-    public func prompt(continuing text: String) throws -> [Token] {
-        try PromptEncoder(model: self).encode(raw: text)
+    ///
+    /// - Parameter readsMarkers: whether special tokens that the text spells are meant as such; otherwise they are
+    ///   letters like all others.
+    /// - Throws: ``LlamaError/emptyPrompt``.
+    public func prompt(continuing text: String, readsMarkers: Bool = false) throws -> [Token] {
+        try PromptEncoder(model: self).encode(raw: text, readsMarkers: readsMarkers)
+    }
+
+    /// A plain text to be continued, as ``prompt(continuing:readsMarkers:)`` has it.
+    public func layOut(continuing text: String, readsMarkers: Bool = false) throws -> PromptLayout {
+        PromptLayout(
+            tokens: try prompt(continuing: text, readsMarkers: readsMarkers), text: text, isSystemFolded: false,
+            date: nil)
     }
 }
 

@@ -14,6 +14,7 @@ public struct LlamaVocabulary: Vocabulary {
     private let ends: Set<Token>
     /// Tokens that mean something to the model rather than being text, by what a template writes for them.
     let markers: [String: Token]
+    private let markerTexts: [Token: String]
 
     init(_ vocabulary: OpaquePointer) {
         size = Int(llama_vocab_n_tokens(vocabulary))
@@ -36,10 +37,19 @@ public struct LlamaVocabulary: Vocabulary {
         self.offsets = offsets
         self.ends = ends
         self.markers = markers
+        markerTexts = Dictionary(markers.map { ($0.value, $0.key) }, uniquingKeysWith: min)
         fingerprint = hash.finalize().hexadecimal
     }
 
     public func isEnd(_ token: Token) -> Bool { ends.contains(token) }
+
+    /// Whether a token means something to the model rather than being text, such as the end of a turn.
+    public func isSpecial(_ token: Token) -> Bool { markerTexts[token] != nil }
+
+    /// How a token is written: what a template writes for a special one, else its text.
+    public func text(of token: Token) -> String {
+        markerTexts[token] ?? String(decoding: bytes(of: token), as: UTF8.self)
+    }
 
     public func bytes(of token: Token) -> [UInt8] {
         guard token >= 0, token < size else { return [] }

@@ -4,8 +4,7 @@ import TransferQ
 
 /// Turns conversations into tokens such that only the template's own markers become special tokens.
 ///
-/// llama.cpp lays out the template around placeholders. Special tokens are looked for in the template's text alone;
-/// the stretches between them, messages included, are tokenised as plain text.
+/// Special tokens are looked for in what the template itself writes; what people wrote is tokenised as plain text.
 @InferenceActor
 struct PromptEncoder {
     let model: LlamaModel
@@ -14,6 +13,10 @@ struct PromptEncoder {
 
     /// - Parameter isOpen: whether an assistant's answer is to follow.
     func encode(_ messages: [Message], isOpen: Bool = true) throws -> [Token] {
+        try layOut(messages, isOpen: isOpen, date: .current).tokens
+    }
+
+    func layOut(_ messages: [Message], isOpen: Bool, date: TemplateDate) throws -> PromptLayout {
         guard messages.contains(where: { !$0.content.allSatisfy(\.isWhitespace) }) else {
             throw LlamaError.emptyPrompt
         }
@@ -21,28 +24,41 @@ struct PromptEncoder {
         for (index, message) in messages.enumerated() where message.role.wholeMatch(of: /[A-Za-z_]{1,32}/) == nil {
             throw LlamaError.invalidRole(message: index + 1, role: message.role)
         }
-        guard let template = model.chatTemplate else { throw LlamaError.noChatTemplate(model: model.path) }
-        var runs: [Run] = []
-        var rest = Substring(try layOut(messages.map(\.role), template: template, isOpen: isOpen))
-        for (index, message) in messages.enumerated() {
-            // Templates that trim messages take the spaces of the placeholder away, too.
-            let kept = " " + Self.placeholder(index) + " "
-            let isKept = rest.contains(kept)
-            guard let range = rest.range(of: isKept ? kept : Self.placeholder(index)) else {
-                throw LlamaError.unknownChatTemplate(model: model.path)
-            }
-            append(template: rest[..<range.lowerBound], to: &runs)
-            let content = isKept ? message.content : message.content.trimmingCharacters(in: .whitespacesAndNewlines)
-            append(text: content, to: &runs)
-            rest = rest[range.upperBound...]
+        let template = try model.template()
+        let fitted: ChatTemplate.Fitted
+        do { fitted = try template.fitted(messages, isOpen: isOpen, date: date) } catch let failure
+            as ChatTemplate.Failure
+        {
+            let place = template.refusedMessage(of: messages, isOpen: isOpen, date: date, failure: failure)
+            throw LlamaError(failure, model: model.path, message: place, of: messages)
         }
-        append(template: rest, to: &runs)
+        var runs: [Run] = []
+        for piece in fitted.rendering.pieces {
+            if piece.isInput {
+                append(text: piece.text, to: &runs)
+            } else {
+                append(template: Substring(piece.text), to: &runs)
+            }
+        }
+        return PromptLayout(
+            tokens: try tokens(of: runs), text: fitted.rendering.text, isSystemFolded: fitted.isSystemFolded,
+            date: fitted.rendering.usesDate ? date : nil)
+    }
+
+    /// - Parameter readsMarkers: whether what the text holds of the model's special tokens is meant as such.
+    func encode(raw text: String, readsMarkers: Bool = false) throws -> [Token] {
+        guard !text.isEmpty else { throw LlamaError.emptyPrompt }
+        guard readsMarkers else { return try tokens(of: [.text(text)]) }
+        var runs: [Run] = []
+        append(template: Substring(text), to: &runs)
         return try tokens(of: runs)
     }
 
-    func encode(raw text: String) throws -> [Token] {
-        guard !text.isEmpty else { throw LlamaError.emptyPrompt }
-        return try tokens(of: [.text(text)])
+    /// The first special token of a text, if there is one.
+    func firstMarker(of text: String) -> Token? {
+        var runs: [Run] = []
+        append(template: Substring(text), to: &runs)
+        return runs.lazy.compactMap { if case .marker(let token) = $0 { token } else { nil } }.first
     }
 
     /// What a classifier reads of a completion: its template for rerankers if it has one, its chat template, or
@@ -73,23 +89,6 @@ struct PromptEncoder {
     private enum Run {
         case marker(Token)
         case text(String)
-    }
-
-    private static func placeholder(_ index: Int) -> String { "\u{E000}\(index)\u{E001}" }
-
-    /// The template with a placeholder for each message, up to where the assistant's answer begins if it is open.
-    private func layOut(_ roles: [String], template: String, isOpen: Bool) throws -> String {
-        let strings = roles.enumerated().flatMap { [strdup($1), strdup(" " + Self.placeholder($0) + " ")] }
-        defer { for string in strings { free(string) } }
-        let chat = roles.indices.map { llama_chat_message(role: strings[2 * $0], content: strings[2 * $0 + 1]) }
-        var buffer = [CChar](repeating: 0, count: 4096 + 256 * roles.count)
-        var length = llama_chat_apply_template(template, chat, chat.count, isOpen, &buffer, Int32(buffer.count))
-        if Int(length) > buffer.count {
-            buffer = [CChar](repeating: 0, count: Int(length))
-            length = llama_chat_apply_template(template, chat, chat.count, isOpen, &buffer, length)
-        }
-        guard length > 0 else { throw LlamaError.unknownChatTemplate(model: model.path) }
-        return String(decoding: buffer.prefix(Int(length)).map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
     private func append(text: String, to runs: inout [Run]) {
