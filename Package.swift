@@ -67,7 +67,7 @@ let package = Package(
         // Model files that tests write themselves, and the real one that set-up brought.
         .target(
             name: "TestSupport", dependencies: ["TransferQ", "TransferQLlama", "CLlama"], path: "Tests/TestSupport",
-            exclude: ["reference.py", "chat_templates.py"], swiftSettings: settings),
+            exclude: ["reference.py", "chat_templates.py", "implicit_rewards.json"], swiftSettings: settings),
         .testTarget(
             name: "TransferQLlamaTests",
             dependencies: ["TransferQLlama", "TransferQRewards", "TransferQ", "TestSupport"],

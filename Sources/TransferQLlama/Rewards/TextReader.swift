@@ -82,8 +82,19 @@ public final class TextReader: ConversationReader {
         PromptEncoder(model: model).plainTokens(of: template == .dialogue ? " " + text : text)
     }
 
+    /// The tokens of an answer. A finished one ends with the token that ended it, where it was written in this
+    /// vocabulary, else with the one that the model's template closes a turn with.
     public func tokens(of completion: Completion) -> [Token] {
-        tokens(of: completion.text) + (completion.isFinished ? model.endToken.map { [$0] } ?? [] : [])
+        guard completion.isFinished else { return tokens(of: completion.text) }
+        return tokens(of: completion.text) + ((writtenEnd(of: completion) ?? model.endToken).map { [$0] } ?? [])
+    }
+
+    /// The end token that an answer came with; nil when its tokens are missing or another vocabulary's.
+    private func writtenEnd(of completion: Completion) -> Token? {
+        guard let end = completion.tokens.last, model.vocabulary.isEnd(end),
+            model.vocabulary.text(of: completion.tokens.dropLast()) == completion.text
+        else { return nil }
+        return end
     }
 
     public func policy(for conversation: [Message], texts: [[Token]]) throws -> any Policy {
