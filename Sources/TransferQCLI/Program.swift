@@ -65,8 +65,8 @@ enum Failure {
         case is UsageError, is TabularError: 64
         case let error as TransferQError:
             switch error {
-            case .rewardCount, .rewardNotFinite, .rewardOutsideRange, .rewardParts, .policyBreach, .valueCount,
-                .valueUsage, .valueNotFinite, .valueOutsideRange, .methodBreach:
+            case .rewardCount, .rewardNotFinite, .rewardOutsideRange, .rewardParts, .badStatement, .policyBreach,
+                .valueCount, .valueUsage, .valueNotFinite, .valueOutsideRange, .methodBreach:
                 1
             default: 64
             }

@@ -112,11 +112,38 @@ import TransferQTheory
         #expect(error?.description.hasPrefix("the value faulty-value returned ") == true)
     }
 
+    private struct Boaster: RewardModel {
+        let mean: Double
+        let spread: Double
+        var name: String { "boaster" }
+        var range: ClosedRange<Double>? { nil }
+        var calibration: RewardCalibration? { RewardCalibration(mean: mean, spread: spread, count: 9) }
+
+        func rewards(for completions: [Completion]) async throws -> [Double] { completions.map { _ in 0 } }
+    }
+
+    @Test func whatRewardsAndHeadsSayOfThemselvesIsChecked() async throws {
+        let method = try DecodingMethods.make("transfer-q", ["k": 3, "confidence": 0.9]).method
+        let policy = FaultyPolicy(Self.table(1), nil)
+        for (mean, spread) in [(0, 0), (0, -1), (0, Double.nan), (0, .infinity), (.nan, 1), (.infinity, 1)] {
+            let outcome = await Self.outcome(
+                method, reference: policy, baseline: nil, reward: Boaster(mean: mean, spread: spread))
+            let error = #expect(throws: TransferQError.self) { try outcome.get() }
+            #expect(error?.description.hasPrefix("the reward boaster states a mean of") == true)
+        }
+        for spread in [0, -1, Double.nan, .infinity] {
+            let head = FaultyHead(prediction: 0.5, differenceSpread: spread)
+            let outcome = await Self.outcome(method, reference: policy, baseline: nil, reward: nil, head: head)
+            let error = #expect(throws: TransferQError.self) { try outcome.get() }
+            #expect(error?.description.hasPrefix("the value head faulty-head states a spread") == true)
+        }
+    }
+
     private struct FaultyHead: ValueHead {
         let prediction: Double
+        var differenceSpread = 0.1
         var name: String { "faulty-head" }
         var range: ClosedRange<Double> { 0...1 }
-        var differenceSpread: Double { 0.1 }
         func value(of state: PooledState) -> Double { prediction }
     }
 

@@ -45,6 +45,7 @@ import TransferQTheory
                     }
                     let expected = try await answer(["without": "all"], range: nil)
                     #expect(try await answer([:], range: range) == expected)
+                    #expect(try await !answer(["confidence": 0.9], range: range).isEmpty)
                     #expect(try await answer(["choice": "sample", "without": "all"], range: range) == expected)
                 }
             }

@@ -99,6 +99,25 @@ public struct DecodingTask: Sendable {
 
     var vocabulary: any Vocabulary { reference.vocabulary }
 
+    /// Checks what rewards and values say of themselves, which searches go by.
+    ///
+    /// - Throws: ``TransferQError/badStatement(who:what:requirement:)``.
+    func checkStatements() throws {
+        if let reward, let calibration = reward.calibration,
+            !(calibration.mean.isFinite && calibration.spread.isFinite && calibration.spread > 0)
+        {
+            throw TransferQError.badStatement(
+                who: "the reward \(reward.name)",
+                what: "a mean of \(calibration.mean) and a spread of \(calibration.spread)",
+                requirement: "finite, the spread above 0")
+        }
+        if let valueHead, !(valueHead.differenceSpread.isFinite && valueHead.differenceSpread > 0) {
+            throw TransferQError.badStatement(
+                who: "the value head \(valueHead.name)",
+                what: "a spread of differences of \(valueHead.differenceSpread)", requirement: "finite and above 0")
+        }
+    }
+
     /// Whether there is something to value candidates by.
     var hasValues: Bool { reward != nil || valueHead != nil }
 

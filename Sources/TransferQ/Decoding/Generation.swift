@@ -19,6 +19,7 @@ public struct Generation: AsyncSequence, Sendable {
     /// - Throws: ``TransferQError`` when the method cannot work on this task.
     public init(task: DecodingTask, method: any DecodingMethod) throws {
         try method.validate(vocabularySize: task.vocabulary.size, hasReward: task.hasValues)
+        try task.checkStatements()
         self.task = task
         self.method = method
     }

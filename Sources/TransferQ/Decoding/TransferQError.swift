@@ -9,6 +9,8 @@ public enum TransferQError: Error, Equatable, Sendable {
     case rewardCount(reward: String, expected: Int, got: Int)
     case rewardNotFinite(reward: String, value: String, text: String)
     case rewardOutsideRange(reward: String, value: Double, range: ClosedRange<Double>)
+    /// What a reward or a value head says of itself and cannot be. `who` is e.g. `the reward length:40`.
+    case badStatement(who: String, what: String, requirement: String)
     case rewardSpecification(specification: String, reason: String)
     case rewardParts(reward: String, expected: Int, got: Int)
     /// A policy handed back something that it must not. `reason` completes "POLICY …".
@@ -44,6 +46,8 @@ extension TransferQError: CustomStringConvertible {
         case .rewardOutsideRange(let reward, let value, let range):
             "the reward \(reward) returned \(value), outside its stated range "
                 + "\(range.lowerBound)...\(range.upperBound); correct the range or the reward"
+        case .badStatement(let who, let what, let requirement):
+            "\(who) states \(what), which must be \(requirement)"
         case .rewardSpecification(let specification, let reason):
             "the reward '\(specification)' cannot be read: \(reason)"
         case .rewardParts(let reward, let expected, let got):

@@ -157,6 +157,8 @@ extension CandidateSearch {
     var scale: ValueScale {
         var scale = estimator.valueScale
         if scale.range == nil, estimator.valueRange == nil { scale.range = settings.range }
+        // An interval without an end has no middle to stretch around.
+        if let range = scale.range, !(range.upperBound - range.lowerBound).isFinite { scale.range = nil }
         return scale
     }
 
