@@ -39,11 +39,15 @@ let package = Package(
         // llama.cpp's Jinja engine, where scripts/bootstrap built it, and our C interface to it.
         .systemLibrary(name: "CJinja", pkgConfig: "transferq-jinja"),
         .target(name: "CChatTemplate", dependencies: ["CJinja"]),
+        // Ends a build without llama.cpp within seconds.
+        .target(
+            name: "CBuildCheck",
+            dependencies: ["CLlama", .target(name: "CCrypto", condition: .when(platforms: [.linux]))]),
         // GGUF models in this process.
         .target(
             name: "TransferQLlama",
             dependencies: [
-                "TransferQ", "TransferQRewards", "CLlama", "CChatTemplate", "TransferQDigest",
+                "TransferQ", "TransferQRewards", "CLlama", "CBuildCheck", "CChatTemplate", "TransferQDigest",
             ],
             swiftSettings: settings),
         // The command line, `transferq`.

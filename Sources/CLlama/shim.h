@@ -7,7 +7,7 @@
 #include <ggml.h>
 #include <gguf.h>
 #else
-#error "llama.cpp is not installed for this build: run scripts/bootstrap and build through scripts/swift (Linux), or `brew install llama.cpp pkg-config` (macOS)"
+#error "llama.cpp is not in reach of this build: build with TransferQ's scripts/swift in place of swift (Linux; from a package of your own: PATH-TO-TransferQ/scripts/swift build), or `brew install llama.cpp pkg-config` (macOS)"
 #endif
 
 #endif

@@ -16,7 +16,9 @@ struct BatchOptions: ParsableArguments {
     @Option(
         help: """
             With --batch: prompts worked on at the same time, which share llama.cpp's batches (default: 8). With rollouts \
-            on a processor each thread has its own, two to four at most.
+            on a processor each thread has its own, two to four at most. The same command gives the same answers. With \
+            weights of fewer than 32 bits an answer may depend on those beside it; with MODEL@f32 (up to near-ties) or \
+            --parallel 1 it does not.
             """)
     var parallel: Int?
 
@@ -34,7 +36,11 @@ struct BatchOptions: ParsableArguments {
     }
 }
 
-/// Answers many prompts, some at the same time. Every answer is the one that its prompt would get alone.
+/// Answers many prompts, some at the same time.
+///
+/// Which tokens share a batch follows from the prompts, the settings and the number of threads, so that the same command
+/// writes the same answers. With weights of 32 bits every answer is the one that its prompt would get alone, up to
+/// near-ties.
 struct Batch {
     let models: ModelOptions
     let answer: AnswerOptions
@@ -60,34 +66,42 @@ struct Batch {
                 throw PromptFailure(place: place, reason: error)
             }
         }
-        var seats = try await Seats(count: min(parallel, places.count), for: self, rewards) { [self] parallel in
+        let lanes = try await BatchLanes(
+            count: min(parallel, places.count), for: self, hasValueHead: rewards.value != nil
+        ) { [self] parallel in
             try await Workplace(
                 models: loaded, prompts: prompts, maximumLength: answer.maxTokens, methods: [method],
                 rewardSource: try await rewards.target?.stateSource(for: conversations[places[0]]), rewards: rewards,
                 parallel: parallel)
         }
-        let sizes = prompts.map { $0.reference.count + $0.baseline.count }
-        try await inOrder(sizes: sizes, seats: &seats, keepsLate: keepsLate) { [self] index, seat in
-            try await InferenceLane.$current.withValue(seat.lane) {
-                try await answer(places[index], prompts[index], seat, warns: index == 0, wantsTrace: wantsTrace)
-            }
+        let dependsOnNeighbours = lanes.sharesBatches && !loaded.areAllPrecise
+        if dependsOnNeighbours {
+            Console.say(
+                "answers share batches, and weights of fewer than 32 bits make them depend on each other; with "
+                    + "--parallel 1, or a model in 32 bits (MODEL@f32), they do not")
+        }
+        try await lanes.run(places.count, keepsLate: keepsLate) { [self] index, lane in
+            var answer = try await answer(
+                places[index], prompts[index], lane.workplace, rewards, warns: index == 0, wantsTrace: wantsTrace)
+            answer.dependsOnNeighbours = dependsOnNeighbours
+            return answer
         } deliver: {
             try deliver($0)
         }
     }
 
     private func answer(
-        _ place: Int, _ prompts: PromptTokens, _ seat: Seat, warns: Bool, wantsTrace: Bool
+        _ place: Int, _ prompts: PromptTokens, _ workplace: Workplace, _ rewards: Rewards, warns: Bool,
+        wantsTrace: Bool
     ) async throws -> BatchAnswer {
-        let session = try await Session(
-            seat.workplace, conversations[place], prompts, answer: answer, rewards: seat.rewards)
-        let trace = TraceLines()
+        let session = try await Session(workplace, conversations[place], prompts, answer: answer, rewards: rewards)
+        let trace = wantsTrace ? try TraceLines() : nil
         let vocabulary = session.model.vocabulary
         let summary: GenerationSummary
         do {
             summary = try await session.run(method, warns: warns, isWhole: true) { step in
-                guard wantsTrace else { return }
-                trace.append(
+                guard let trace else { return }
+                try trace.append(
                     try JSON.line(
                         TraceLine(step, vocabulary: vocabulary, prompt: place, conversation: session.conversation)))
             }
@@ -97,7 +111,7 @@ struct Batch {
             throw PromptFailure(place: place, reason: error)
         }
         return BatchAnswer(
-            place: place, figures: AnswerFigures(summary, method: method, session: session), trace: trace.lines)
+            place: place, figures: AnswerFigures(summary, method: method, session: session), trace: trace)
     }
 }
 
@@ -105,7 +119,11 @@ struct Batch {
 struct BatchAnswer: Sendable {
     let place: Int
     let figures: AnswerFigures
-    let trace: [String]
+    /// Nil when none is wanted.
+    let trace: TraceLines?
+    /// Whether the answer may differ in the last bits of its probabilities, and so in a token, from the one that its prompt
+    /// gets alone.
+    var dependsOnNeighbours = false
 }
 
 /// What went wrong with one prompt of many.
@@ -144,7 +162,7 @@ struct BatchRun {
         let conversation: String
         let settings: RunSettings
 
-        private enum CodingKeys: CodingKey { case prompt, conversation, settings }
+        private enum CodingKeys: CodingKey { case prompt, conversation, settings, dependsOnNeighbours }
 
         func encode(to encoder: any Encoder) throws {
             try answer.figures.encode(to: encoder)
@@ -152,6 +170,7 @@ struct BatchRun {
             try container.encode(answer.place, forKey: .prompt)
             try container.encode(conversation, forKey: .conversation)
             try container.encode(settings, forKey: .settings)
+            try container.encode(answer.dependsOnNeighbours, forKey: .dependsOnNeighbours)
         }
     }
 
@@ -187,7 +206,7 @@ struct BatchRun {
         let totals = try await Interruption.cancellable {
             var (lines, totals) = (found, Totals())
             try await batch.run(places, wantsTrace: traceFile != nil, keepsLate: isQuiet) { answer in
-                for line in answer.trace { traceFile?.append(line) }
+                try answer.trace?.read { traceFile?.append($0) }
                 // An answer that is kept is not traced again.
                 if traceFile?.hasFailed ?? false { throw ExitCode.failure }
                 let key = keys[answer.place]

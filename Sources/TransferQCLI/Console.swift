@@ -7,6 +7,14 @@ enum Console {
     static let isErrorTerminal = isatty(STDERR_FILENO) == 1
     static let isOutputTerminal = isatty(STDOUT_FILENO) == 1
 
+    /// Columns of the terminal at standard error, or what the variable COLUMNS says where there is none; nil for neither.
+    static var errorColumns: Int? {
+        var size = winsize()
+        if ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 { return Int(size.ws_col) }
+        guard !isErrorTerminal, let text = ProcessInfo.processInfo.environment["COLUMNS"] else { return nil }
+        return Int(text).flatMap { $0 > 0 ? $0 : nil }
+    }
+
     /// One line to standard error.
     static func say(_ line: String) { write("transferq: \(line)\n", to: FileHandle.standardError) }
 

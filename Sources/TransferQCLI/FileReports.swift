@@ -20,9 +20,9 @@ struct AdapterReport: Encodable {
     /// Tensors that are no half of a LoRA pair.
     let others: [String]
 
-    init(_ header: GGUFHeader) throws {
+    init(_ header: GGUFHeader) async throws {
         path = header.path
-        sha256 = try GGUFFile.sha256(path)
+        sha256 = try await GGUFFile.sha256(of: path)
         architecture = header.architecture
         base = header.text("general.base_model.0.name") ?? header.text("general.basename")
         alpha = header.number("adapter.lora.alpha").flatMap { $0 == 0 ? nil : $0 }
@@ -64,7 +64,7 @@ struct ClassifierReport: Encodable {
 
     init(_ header: GGUFHeader) async throws {
         path = header.path
-        sha256 = try GGUFFile.sha256(path)
+        sha256 = try await GGUFFile.sha256(of: path)
         architecture = header.architecture
         contextLength = header.number("\(architecture).context_length").flatMap { Int(exactly: $0) } ?? 0
         labels = header.texts("\(architecture).classifier.output_labels")

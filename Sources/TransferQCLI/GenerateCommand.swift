@@ -74,7 +74,7 @@ struct GenerateCommand: AsyncParsableCommand {
             Console.draw(Summary.line(summary, method: configured.name, approximations: approximations))
         case .json:
             let report = AnswerReport(
-                summary, method: configured, session: session, sources: try SourceReport(session))
+                summary, method: configured, session: session, sources: try await SourceReport(session))
             Console.print(try JSON.pretty(report))
         }
         if summary.finishReason == .cancelled { throw CancellationError() }

@@ -62,7 +62,7 @@ struct ModelsCommand: ParsableCommand {
                 if KnownModel.named(source) == nil { try FileManager.default.removeItem(at: target) }
                 throw error
             }
-            Console.print("\(path)  sha256 \(try GGUFFile.sha256(path))")
+            Console.print("\(path)  sha256 \(try await GGUFFile.sha256(of: path))")
         }
 
         private func bring() async throws -> URL {
@@ -75,7 +75,7 @@ struct ModelsCommand: ParsableCommand {
             if FileManager.default.fileExists(atPath: source) {
                 try GGUFFile.check(source)
                 if let sha256 {
-                    let got = try GGUFFile.sha256(source)
+                    let got = try await GGUFFile.sha256(of: source)
                     guard got == sha256.lowercased() else {
                         throw UsageError("\(source) has SHA-256 \(got), not \(sha256); nothing was copied")
                     }
@@ -102,7 +102,7 @@ struct ModelsCommand: ParsableCommand {
         private func pull(_ known: KnownModel, store: ModelStore) async throws -> URL {
             let file = store.file(known.file)
             if FileManager.default.fileExists(atPath: file.path) {
-                guard try GGUFFile.sha256(file.path) == known.sha256 else {
+                guard try await GGUFFile.sha256(of: file.path) == known.sha256 else {
                     throw UsageError("\(file.path) is not the published file any more; remove it and pull again")
                 }
             } else {
@@ -132,13 +132,13 @@ struct ModelsCommand: ParsableCommand {
             let path = try await ModelFiles.path(model)
             let header = try GGUFHeader(path)
             switch header.kind {
-            case .adapter: return try AdapterReport(header).show(format)
+            case .adapter: return try await AdapterReport(header).show(format)
             case .classifier: return try await ClassifierReport(header).show(format)
             case .model: break
             }
             let model = try await ModelFiles.load(path)
             let report = Report(
-                path: path, sha256: try GGUFFile.sha256(path), summary: await model.summary,
+                path: path, sha256: try await GGUFFile.sha256(of: path), summary: await model.summary,
                 architecture: await model.architecture, parameters: await model.parameterCount,
                 contextLength: model.trainedContextLength, vocabularySize: model.vocabulary.size,
                 template: await TemplateReport(model))
@@ -184,7 +184,7 @@ struct ModelsCommand: ParsableCommand {
             let path = try await ModelFiles.path(input)
             try await ModelFiles.probe.check(model: path)
             try await type.requantize(path, to: output)
-            Console.print("\(output)  sha256 \(try GGUFFile.sha256(output))")
+            Console.print("\(output)  sha256 \(try await GGUFFile.sha256(of: output))")
         }
     }
 

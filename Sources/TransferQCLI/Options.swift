@@ -62,7 +62,7 @@ enum PromptForm {
 
 /// What is asked.
 struct PromptOptions: ParsableArguments {
-    @Argument(help: "The prompt (default: read from --file, --messages or standard input).")
+    @Argument(help: "The prompt (default: read from --file, --messages or standard input; - reads standard input).")
     var prompt: String?
 
     @Option(help: "Read the prompt from a UTF-8 file.")
@@ -107,8 +107,10 @@ struct PromptOptions: ParsableArguments {
                     "\(messages) is no conversation; write [{\"role\": \"user\", \"content\": \"…\"}] in it")
             }
         } else {
-            var text = try prompt ?? file.map(read) ?? read("-")
-            if prompt == nil, text.hasSuffix("\n") { text.removeLast() }
+            // As in other programs, - is standard input.
+            let written = prompt == "-" ? nil : prompt
+            var text = try written ?? file.map(read) ?? read("-")
+            if written == nil, text.hasSuffix("\n") { text.removeLast() }
             conversation = [Message(role: "user", content: text)]
         }
         guard conversation.contains(where: { $0.role != "system" && !$0.content.allSatisfy(\.isWhitespace) }) else {
@@ -167,7 +169,8 @@ struct MethodOptions: ParsableArguments {
     @Option(help: "The policy that plain methods decode from: reference or baseline.")
     var policy: String?
 
-    @Option(name: .customShort("n"), parsing: .unconditional, help: "Responses of best-of-n.")
+    @Option(
+        name: [.customShort("n"), .customLong("n")], parsing: .unconditional, help: "Responses of best-of-n.")
     var count: Int?
 
     @Option(parsing: .unconditional, help: "Temperature of plain decoding; 0 is greedy.")

@@ -25,9 +25,9 @@ struct SourceReport: Encodable {
     let model: Model
     let baseline: Baseline?
 
-    init(_ session: Session) throws {
+    init(_ session: Session) async throws {
         let models = session.models
-        let hash = try GGUFFile.sha256(models.path)
+        let hash = try await GGUFFile.sha256(of: models.path)
         model = Model(path: models.path, sha256: hash)
         guard models.hasBaseline else {
             baseline = nil
@@ -35,7 +35,7 @@ struct SourceReport: Encodable {
         }
         let path = (models.baselineModel ?? models.model).path
         baseline = Baseline(
-            path: path, sha256: path == models.path ? hash : try GGUFFile.sha256(path),
+            path: path, sha256: path == models.path ? hash : try await GGUFFile.sha256(of: path),
             adapter: models.options.baselineLora, system: models.options.baselineSystem)
     }
 }
@@ -281,10 +281,13 @@ final class TraceFile: Sendable {
     /// Whether a line was lost.
     var hasFailed: Bool { failed.withLock { $0 } }
 
-    func append(_ line: String) {
+    func append(_ line: String) { append(Data((line + "\n").utf8)) }
+
+    /// Adds lines, the last of which may be cut: its rest comes next.
+    func append(_ lines: Data) {
         failed.withLock { failed in
             if failed { return }
-            do { try file.write(contentsOf: Data((line + "\n").utf8)) } catch {
+            do { try file.write(contentsOf: lines) } catch {
                 failed = true
                 Console.say(
                     "error: the trace \(path) ends here, it could not be written; free some space. "
@@ -294,60 +297,26 @@ final class TraceFile: Sendable {
     }
 }
 
-/// The lines of one answer's trace, until they are written.
+/// The lines of one answer's trace until they are written: in a file, as an answer that waits for an earlier one may have many.
 final class TraceLines: Sendable {
-    private let kept = Mutex<[String]>([])
+    private let file: FileHandle
 
-    var lines: [String] { kept.withLock { $0 } }
-
-    func append(_ line: String) { kept.withLock { $0.append(line) } }
-}
-
-/// Draws the candidates of a step on a terminal.
-struct CandidateView {
-    let vocabulary: any Vocabulary
-    let shown = 6
-
-    func lines(_ step: DecodingStep) -> String {
-        let kl = step.cumulativeKL.map { $0.fixed(2) } ?? "unknown"
-        var lines = ["step \(step.index + 1)   KL so far \(kl) nats" + gain(step)]
-        for candidate in step.decision.candidates.prefix(shown) { lines.append(line(candidate, step: step)) }
-        let hidden = step.decision.candidates.dropFirst(shown)
-        if let chosen = hidden.first(where: { $0.tokens == step.decision.tokens }) {
-            lines.append(line(chosen, step: step))
-        }
-        return lines.joined(separator: "\n")
+    /// - Throws: `UsageError` when there is no place for temporary files.
+    init() throws {
+        let path = FileManager.default.temporaryDirectory.appending(path: "transferq-trace-\(UUID().uuidString)").path
+        guard FileManager.default.createFile(atPath: path, contents: nil),
+            let file = FileHandle(forUpdatingAtPath: path)
+        else { throw UsageError("\(path) cannot be written; free some space, or set TMPDIR to another folder") }
+        // It goes with its last user, however this program ends.
+        unlink(path)
+        self.file = file
     }
 
-    /// The value that the reference's own choice would have, on average, and the chosen candidate's.
-    private func gain(_ step: DecodingStep) -> String {
-        let candidates = step.decision.candidates
-        guard let chosen = candidates.first(where: { $0.tokens == step.decision.tokens })?.value else { return "" }
-        let weights = candidates.map { exp($0.logProbability) }
-        let plain = zip(weights, candidates).reduce(0) { $0 + $1.0 * ($1.1.value ?? 0) } / weights.reduce(0, +)
-        return "   Q \(chosen.fixed(2)), plain \(plain.fixed(2))"
-    }
+    func append(_ line: String) throws { try file.write(contentsOf: Data((line + "\n").utf8)) }
 
-    /// The text of a candidate alone, which may begin or end inside a character.
-    static func text(of tokens: [Token], _ vocabulary: any Vocabulary) -> String {
-        String(decoding: tokens.flatMap { vocabulary.bytes(of: $0) }, as: UTF8.self)
-    }
-
-    private func line(_ candidate: ScoredCandidate, step: DecodingStep) -> String {
-        let isEnd = candidate.tokens.count == 1 && vocabulary.isEnd(candidate.tokens[0])
-        let text = isEnd ? "⏹ end" : Self.text(of: candidate.tokens, vocabulary)
-        let name = text.replacing("\n", with: "⏎")
-        let padded = name.padding(toLength: 16, withPad: " ", startingAt: 0)
-        let bar = String(repeating: "█", count: Int((candidate.probability * 20).rounded()))
-            .padding(toLength: 20, withPad: "·", startingAt: 0)
-        let mark = candidate.tokens == step.decision.tokens ? "▸" : " "
-        var line = " \(mark) \(padded) \(bar) \(candidate.probability.fixed(3))   log π "
-        line += candidate.logProbability.fixed(2, width: 7)
-        if let value = candidate.value { line += "   Q " + value.fixed(3, width: 6) }
-        if let rollout = candidate.rollouts.first?.rollout, !rollout.tokens.isEmpty {
-            let ahead = vocabulary.text(of: rollout.tokens).replacing("\n", with: "⏎")
-            line += "   …" + ahead.prefix(44)
-        }
-        return line
+    /// Hands out all lines, a block of some whole or partial ones at a time.
+    func read(_ body: (Data) -> Void) throws {
+        try file.seek(toOffset: 0)
+        while let block = try file.read(upToCount: 1 << 20), !block.isEmpty { body(block) }
     }
 }

@@ -94,9 +94,39 @@ enum Failure {
             Console.say("error: \(error.localizedDescription)")
         default:
             // Help, version and the parser's own complaints know how to present themselves.
-            TransferQCommand.exit(withError: error)
+            let code = TransferQCommand.exitCode(for: error)
+            let message = TransferQCommand.fullMessage(for: error)
+            guard code != .success, !message.isEmpty else { TransferQCommand.exit(withError: error) }
+            Console.draw(Suggestion.checked(message))
+            Foundation.exit(code.rawValue)
         }
         Foundation.exit(code(of: error))
+    }
+}
+
+/// What the parser suggests for an option that it does not know.
+enum Suggestion {
+    /// The parser's message; without its suggestion where that shares less than half of its letters with what was written,
+    /// such as --k for --n.
+    static func checked(_ message: String) -> String {
+        message.replacing(/(Unknown option '--?([^' ]+)[^']*')\. Did you mean '--?([^' ]+)[^']*'\?/) { match in
+            let (written, suggested) = (Array(match.2), Array(match.3))
+            let isNear = 2 * distance(written, suggested) < max(written.count, suggested.count)
+            return isNear ? String(match.0) : "\(match.1); --help lists the options"
+        }
+    }
+
+    /// Letters to insert, remove or replace to get from one text to the other.
+    private static func distance(_ left: [Character], _ right: [Character]) -> Int {
+        var row = Array(0...right.count)
+        for (index, letter) in left.enumerated() {
+            var next = [index + 1]
+            for (place, other) in right.enumerated() {
+                next.append(min(row[place + 1] + 1, next[place] + 1, row[place] + (letter == other ? 0 : 1)))
+            }
+            row = next
+        }
+        return row[right.count]
     }
 }
 

@@ -17,13 +17,19 @@ struct RunSettings: Codable, Equatable, Sendable {
     ///
     /// - Throws: ``RewardError/unreadable(path:)``, ``StoreError`` or ``LlamaError``.
     init(_ models: ModelOptions, _ answer: AnswerOptions, _ rewards: Rewards) async throws {
-        var digest = ContentDigest()
-        func content(_ path: String) throws -> String {
-            try GGUFFile.parts(of: path).map { String(try digest.of($0).prefix(16)) }.joined(separator: " ")
+        var known: [String: String] = [:]
+        func digest(_ path: String) async throws -> String {
+            if let digest = known[path] { return digest }
+            let digest = String(try await GGUFFile.sha256(of: path).prefix(16))
+            known[path] = digest
+            return digest
         }
-        var group = ["model": try content(try await ModelFiles.path(models.model))]
-        if let name = models.baseline { group["baseline"] = try content(try await ModelFiles.path(name)) }
-        if let path = models.baselineLora { group["adapter of the baseline"] = try content(path) }
+        func content(_ path: String) async throws -> String {
+            try await GGUFFile.parts(of: path).asyncMap(digest).joined(separator: " ")
+        }
+        var group = ["model": try await content(try await ModelFiles.path(models.model))]
+        if let name = models.baseline { group["baseline"] = try await content(try await ModelFiles.path(name)) }
+        if let path = models.baselineLora { group["adapter of the baseline"] = try await content(path) }
         group["system prompt of the baseline"] = models.baselineSystem.map(Self.short)
         groups["models"] = group
 
@@ -37,7 +43,7 @@ struct RunSettings: Codable, Equatable, Sendable {
 
         group = [:]
         for path in rewards.files {
-            let (name, hash) = (URL(filePath: path).lastPathComponent, String(try digest.of(path).prefix(16)))
+            let (name, hash) = (URL(filePath: path).lastPathComponent, try await digest(path))
             // Files of the same name in several folders.
             var (place, key) = (1, name)
             while let other = group[key], other != hash { (place, key) = (place + 1, "\(name) \(place + 1)") }
@@ -60,6 +66,17 @@ struct RunSettings: Codable, Equatable, Sendable {
             })
         return settings
     }
+
+    /// What the answers of one file have in common: it may hold those of several methods and seeds.
+    var common: RunSettings {
+        var settings = self
+        settings.groups = groups.filter { !$0.key.hasPrefix("method ") }
+        settings.groups["answer"]?["seed"] = nil
+        return settings
+    }
+
+    /// Nil where nothing is kept, so that nothing is known.
+    var seed: String? { groups["answer"]?["seed"] }
 
     /// Long values by their beginning and a hash.
     private static func short(_ text: String) -> String {

@@ -29,13 +29,10 @@ struct Session: Sendable {
         rewards: Rewards,
         methods: [ConfiguredMethod]
     ) async throws -> Session {
-        let loaded = try await LoadedModels.load(models)
-        if let value = rewards.value { try await loaded.check(value, methods: methods) }
-        let prompts = try await loaded.prompts(for: conversation, form: form)
-        let workplace = try await Workplace(
-            models: loaded, prompts: [prompts], maximumLength: answer.maxTokens, methods: methods,
-            rewardSource: try await rewards.target?.stateSource(for: conversation), rewards: rewards)
-        return try await Session(workplace, conversation, prompts, answer: answer, rewards: rewards)
+        try await Sessions(
+            models: models, conversations: [conversation], form: form, answer: answer,
+            rewards: rewards, methods: methods
+        ).open(0)
     }
 
     init(
@@ -113,6 +110,44 @@ struct Session: Sendable {
     }
 }
 
+/// Sessions on conversations that are known before, one after the other in the same contexts.
+struct Sessions: Sendable {
+    private let conversations: [[Message]]
+    private let prompts: [PromptTokens]
+    private let answer: AnswerOptions
+    private let rewards: Rewards
+    /// Nil without conversations.
+    private let workplace: Workplace?
+
+    /// - Parameters:
+    ///   - form: how the conversations become tokens.
+    ///   - methods: what will run in each session, one after the other.
+    init(
+        models: ModelOptions, conversations: [[Message]], form: PromptForm = .chat, answer: AnswerOptions,
+        rewards: Rewards,
+        methods: [ConfiguredMethod]
+    ) async throws {
+        let loaded = try await LoadedModels.load(models)
+        if let value = rewards.value { try await loaded.check(value, methods: methods) }
+        prompts = try await conversations.asyncMap { try await loaded.prompts(for: $0, form: form) }
+        workplace = try await conversations.first.asyncMap { [prompts] first in
+            try await Workplace(
+                models: loaded, prompts: prompts, maximumLength: answer.maxTokens, methods: methods,
+                rewardSource: try await rewards.target?.stateSource(for: first), rewards: rewards)
+        }
+        self.conversations = conversations
+        self.answer = answer
+        self.rewards = rewards
+    }
+
+    /// The session of the conversation at `place`; no other may be open.
+    func open(_ place: Int) async throws -> Session {
+        guard let workplace else { throw UsageError("there is no conversation; give a prompt") }
+        return try await Session(
+            workplace, conversations[place], prompts[place], answer: answer, rewards: rewards)
+    }
+}
+
 /// The rewards of a command line, made once for all its prompts.
 struct Rewards: Sendable {
     let target: (any RewardModel)?
@@ -140,21 +175,5 @@ struct Rewards: Sendable {
         }
         value = try valueFile.map(LinearValueHead.read)
         files = (target?.files ?? []) + (baseline?.files ?? []) + (valueFile.map { [$0] } ?? [])
-    }
-
-    private init(
-        target: (any RewardModel)?, baseline: (any RewardModel)?, value: LinearValueHead?, files: [String]
-    ) {
-        self.target = target
-        self.baseline = baseline
-        self.value = value
-        self.files = files
-    }
-
-    /// For answers that are worked on together.
-    func exclusive() -> Rewards {
-        Rewards(
-            target: target.map(ExclusiveReward.init), baseline: baseline.map(ExclusiveReward.init), value: value,
-            files: files)
     }
 }

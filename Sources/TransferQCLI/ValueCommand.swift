@@ -52,7 +52,7 @@ struct ValueCommand: AsyncParsableCommand {
                         "λ \(regularization.significant()): explains \((100 * explained).fixed(1)) % of what tells "
                             + "candidates apart")
                 }
-                let source = try loaded.valueSource(tilt)
+                let source = try await loaded.valueSource(tilt)
                 let head = LinearValueHead(
                     backbone: source.backbone, system: source.system, adapter: source.adapter, pooling: pooling,
                     fit: fit)

@@ -13,6 +13,8 @@ struct LoadedModels: Sendable {
     let options: ModelOptions
 
     var hasBaseline: Bool { baselineModel != nil || adapter != nil || options.baselineSystem != nil }
+    /// Whether all weights have 32 bits.
+    var areAllPrecise: Bool { model.hasPreciseWeights && baselineModel?.hasPreciseWeights ?? true }
     /// Whether one context serves both policies.
     var isShared: Bool { baselineModel == nil && adapter == nil }
 
@@ -60,11 +62,11 @@ struct LoadedModels: Sendable {
     /// Whose hidden states a value head reads when a policy is tilted.
     func valueSource(
         _ tilt: Guidance.Tilt
-    ) throws -> (backbone: LinearHead.Backbone, system: String?, adapter: String?) {
-        guard tilt == .baseline else { return (try ModelFiles.store.backbone(of: model), nil, nil) }
+    ) async throws -> (backbone: LinearHead.Backbone, system: String?, adapter: String?) {
+        guard tilt == .baseline else { return (try await ModelFiles.store.backbone(of: model), nil, nil) }
         return (
-            try ModelFiles.store.backbone(of: baselineModel ?? model), options.baselineSystem,
-            try options.baselineLora.map(GGUFFile.sha256)
+            try await ModelFiles.store.backbone(of: baselineModel ?? model), options.baselineSystem,
+            try await options.baselineLora.asyncMap { try await GGUFFile.sha256(of: $0) }
         )
     }
 
@@ -80,7 +82,7 @@ struct LoadedModels: Sendable {
             }
         }
         for tilt in Guidance.Tilt.allCases where tilts.contains(tilt) {
-            let (backbone, system, adapter) = try valueSource(tilt)
+            let (backbone, system, adapter) = try await valueSource(tilt)
             guard head.backbone.sha256 == backbone.sha256, head.backbone.width == backbone.width,
                 head.adapter == adapter
             else {
@@ -136,6 +138,8 @@ struct Workplace: Sendable {
     private let context: LlamaContext
     /// The reference's own where they share one.
     private let baselineContext: LlamaContext
+    /// What the policies compute in.
+    var contexts: [LlamaContext] { context === baselineContext ? [context] : [context, baselineContext] }
     /// Rollouts that one policy has under way at most.
     private let share: Int
     /// As measured of the model that rolls out.

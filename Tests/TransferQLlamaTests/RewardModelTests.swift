@@ -378,7 +378,7 @@ import TransferQRewards
     @Test func featuresAreKeptAndResumed() async throws {
         let (model, _, folder) = try await Self.tiny()
         let store = ModelStore(root: folder.url)
-        let backbone = try store.backbone(of: model)
+        let backbone = try await store.backbone(of: model)
         let completions = (0..<30).map { index in
             Completion(conversation: [Message(role: "user", content: "q \(index / 2)")], text: Self.tail(index))
         }

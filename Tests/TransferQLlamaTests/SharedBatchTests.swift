@@ -31,22 +31,6 @@ import TransferQLlama
         #expect(await context.usedCells == 0)
     }
 
-    @Test func whoComesLateFallsIntoStep() async throws {
-        let pair = try await Self.pair()
-        let (before, length) = (await pair.context.decodedBatches, 24)
-        @Sendable func steps(_ policy: LlamaPolicy) async throws {
-            var response: [Token] = []
-            for _ in 0..<length { response.append(try await policy.candidates(after: response, count: 1)[0].token) }
-        }
-        let first = Task { try await steps(pair.one) }
-        // In the middle of a batch of the other.
-        while await pair.context.decodedBatches < before + 2 { try await Task.sleep(for: .milliseconds(1)) }
-        try await steps(pair.other)
-        try await first.value
-        // One after the other it would be twice the length; a few steps pass before and after.
-        #expect(await pair.context.decodedBatches - before < length + length / 2)
-    }
-
     @Test func whatDoesNotFitTogetherIsDecodedApart() async throws {
         let model = try await RealModel.precise()
         let context = try await LlamaContext(

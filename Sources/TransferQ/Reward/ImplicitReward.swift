@@ -64,14 +64,13 @@ public struct ImplicitReward: RewardModel {
     ) async throws -> [Double] {
         var texts: [[Token]] = []
         for completion in completions { texts.append(try await reader.tokens(of: completion)) }
-        let conversation = completions[0].conversation
+        let source = try await reader.policy(for: completions[0].conversation, texts: texts)
         let role = "the \(known === self.known.0 ? "aligned" : "base") model of the reward \(name)"
-        let policy = CheckedPolicy.checking(
-            try await reader.policy(for: conversation, texts: texts), role: role)
+        let policy = CheckedPolicy.checking(source, role: role)
         // An end token must not become a part of the response that the rest is read after.
         let common = max(0, min(texts.commonPrefixLength, (texts.map(\.count).min() ?? 0) - 1))
         let shared = Array(texts[0].prefix(common))
-        let start = await known.get(conversation, atMost: shared)
+        let start = await known.get(source, atMost: shared)
         // In one pass: what the texts have in common beyond what is known, and each text behind it. A single common token
         // is a prefix, which the policy keeps for the next call.
         let gap = Array(shared.dropFirst(start.tokens.count))
@@ -82,7 +81,7 @@ public struct ImplicitReward: RewardModel {
         }
         let readings = try await policy.read([whole] + rest, after: start.tokens, wantsStates: false)
         let sum = start.logProbability + readings[0].logProbability
-        await known.set(conversation, tokens: shared, logProbability: sum)
+        await known.set(source, tokens: shared, logProbability: sum)
         let before = prefix.isEmpty ? start.logProbability : sum
         return zip(readings.dropFirst(), texts).map { reading, text in
             (before + reading.logProbability) / (isPerToken ? Double(max(1, text.count)) : 1)
@@ -90,21 +89,26 @@ public struct ImplicitReward: RewardModel {
     }
 }
 
-/// The log-probability of the beginning that the last texts had in common.
+/// The log-probability of the beginning that the last texts had in common, for each policy that reads them: what one is asked
+/// never depends on what another has read meanwhile.
 private actor KnownPrefix {
-    private var conversation: [Message] = []
-    private var tokens: [Token] = []
-    private var logProbability = 0.0
-
-    /// What is known, when it is a beginning of `shared`; the empty one otherwise.
-    func get(_ conversation: [Message], atMost shared: [Token]) -> (tokens: [Token], logProbability: Double) {
-        guard conversation == self.conversation, shared.starts(with: tokens) else { return ([], 0) }
-        return (tokens, logProbability)
+    private struct Entry {
+        weak var policy: (any Policy)?
+        let tokens: [Token]
+        let logProbability: Double
     }
 
-    func set(_ conversation: [Message], tokens: [Token], logProbability: Double) {
-        self.conversation = conversation
-        self.tokens = tokens
-        self.logProbability = logProbability
+    private var entries: [Entry] = []
+
+    /// What is known, when it is a beginning of `shared`; the empty one otherwise.
+    func get(_ policy: any Policy, atMost shared: [Token]) -> (tokens: [Token], logProbability: Double) {
+        guard let entry = entries.first(where: { $0.policy === policy }), shared.starts(with: entry.tokens)
+        else { return ([], 0) }
+        return (entry.tokens, entry.logProbability)
+    }
+
+    func set(_ policy: any Policy, tokens: [Token], logProbability: Double) {
+        entries.removeAll { $0.policy == nil || $0.policy === policy }
+        entries.append(Entry(policy: policy, tokens: tokens, logProbability: logProbability))
     }
 }

@@ -72,7 +72,7 @@ struct CompareCommand: AsyncParsableCommand {
         case .html:
             Console.print(ComparisonPage(conversation: session.conversation, rows: cells(summaries, configured)).html())
         case .json:
-            let sources = try SourceReport(session)
+            let sources = try await SourceReport(session)
             let reports = zip(summaries, configured).map {
                 AnswerReport($0, method: $1, session: session, sources: sources)
             }
@@ -105,18 +105,29 @@ struct CompareCommand: AsyncParsableCommand {
         }
         let keys = try conversations.map(Fingerprint.of)
         let found = try LineFile<PromptResult>(path: set.output, methods: methods, settings: settings)
-        if !found.records.isEmpty { Console.say("\(found.records.count) answers are there already") }
-        let progress = Progress(
-            "answers", of: methods.count * conversations.count, known: found.records.count)
+        let names = Set(methods.map(\.name))
+        @Sendable func own(_ results: [PromptResult]) -> [PromptResult] {
+            results.filter {
+                $0.prompt < conversations.count && names.contains($0.method) && $0.settings.seed == settings.seed
+            }
+        }
+        let known = own(found.records).count
+        if known > 0 { Console.say("\(known) answers are there already") }
+        let progress = Progress("answers", of: methods.count * conversations.count, known: known)
         try await Interruption.cancellable {
             var results = found
-            for (index, conversation) in conversations.enumerated() {
+            let open = try conversations.indices.compactMap { index in
                 let missing = try methods.filter {
-                    !(try results.contains(prompt: index, conversation: keys[index], method: $0.name))
+                    !(try results.contains(
+                        prompt: index, conversation: keys[index], method: $0.name, seed: settings.seed))
                 }
-                if missing.isEmpty { continue }
-                let session = try await Session.open(
-                    models: models, conversation: conversation, answer: answer, rewards: rewards, methods: missing)
+                return missing.isEmpty ? nil : (index: index, methods: missing)
+            }
+            let sessions = try await Sessions(
+                models: models, conversations: open.map { conversations[$0.index] }, answer: answer, rewards: rewards,
+                methods: methods.filter { method in open.contains { $0.methods.contains { $0.name == method.name } } })
+            for (place, (index, missing)) in open.enumerated() {
+                let session = try await sessions.open(place)
                 try await session.readPrompts()
                 for method in missing {
                     let summary = try await session.run(method, warns: index == 0) { _ in }
@@ -128,11 +139,10 @@ struct CompareCommand: AsyncParsableCommand {
                         response: summary.response, finishReason: summary.finishReason, reward: reward, kl: summary.kl,
                         usage: summary.usage)
                     try results.append(result, line: result)
-                    progress.update(results.records.count)
+                    progress.update(own(results.records).count)
                 }
             }
-            let mine = results.records.filter { $0.prompt < conversations.count }
-            let table = PromptSetTable(mine, methods: methods.map(\.name))
+            let table = PromptSetTable(own(results.records), methods: methods.map(\.name))
             Console.print(format == .json ? try JSON.pretty(table) : table.text)
         }
     }

@@ -11,7 +11,11 @@ struct PromptSetOptions: ParsableArguments {
     @Option(help: "Use the first so many prompts only.")
     var limit: Int?
 
-    @Option(help: "Append every answer to this file as a JSON line; a run that was cut goes on where it was.")
+    @Option(
+        help: """
+            Append every answer to this file as a JSON line. A run that was cut goes on where it was, and another run may \
+            add methods, prompts and seeds.
+            """)
     var output: String?
 
     func validate() throws {
@@ -38,21 +42,30 @@ struct PromptResult: Codable {
 }
 
 extension LineFile<PromptResult> {
-    /// The results that an earlier run left.
+    /// The results that earlier runs left, those of other methods and seeds among them.
     ///
     /// - Parameter settings: of this run, without a method's own.
     init(path: String?, methods: [ConfiguredMethod], settings: RunSettings) throws {
         let own = Dictionary(uniqueKeysWithValues: methods.map { ($0.name, settings.with($0)) })
         try self.init(path: path, what: "results", beginning: "{\"conversation\":") { result in
-            (own[result.method] ?? settings).differences(from: result.settings)
+            let earlier = result.settings
+            // Answers of other methods and seeds stand beside those of this run.
+            guard let mine = own[result.method], earlier.seed == settings.seed else {
+                return settings.common.differences(from: earlier.common)
+            }
+            return mine.differences(from: earlier)
         }
     }
 
-    /// Whether an answer is there.
+    /// Whether an answer of this run is there.
     ///
     /// - Throws: `UsageError` when it answers something else.
-    func contains(prompt: Int, conversation: String, method: String) throws -> Bool {
-        guard let result = records.first(where: { $0.prompt == prompt && $0.method == method }) else { return false }
+    func contains(prompt: Int, conversation: String, method: String, seed: String?) throws -> Bool {
+        guard
+            let result = records.first(where: {
+                $0.prompt == prompt && $0.method == method && $0.settings.seed == seed
+            })
+        else { return false }
         guard result.conversation == conversation else { throw otherPrompts }
         return true
     }

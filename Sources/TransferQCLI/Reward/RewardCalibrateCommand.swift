@@ -56,13 +56,15 @@ struct RewardCalibrateCommand: AsyncParsableCommand {
             let file = try await ModelFiles.path(rewards.model)
             let policyModel = try await ModelFiles.load(file)
             var values: [Double] = []
+            let policyPrompts = try await conversations.asyncMap { try await policyModel.prompt(for: $0) }
+            let context = try await LlamaContext(
+                model: policyModel,
+                configuration: .init(
+                    cells: (policyPrompts.map(\.count).max() ?? 0) + maxTokens + 1, sequences: 2,
+                    threads: rewards.threads))
             let progress = Progress("answers", of: conversations.count)
             for (index, conversation) in conversations.enumerated() {
-                let prompt = try await policyModel.prompt(for: conversation)
-                let context = try await LlamaContext(
-                    model: policyModel,
-                    configuration: .init(cells: prompt.count + maxTokens + 1, sequences: 2, threads: rewards.threads))
-                let policy = try await LlamaPolicy(context: context, prompt: prompt)
+                let policy = try await LlamaPolicy(context: context, prompt: policyPrompts[index])
                 let task = try DecodingTask(
                     reference: policy, reward: reward, conversation: conversation, maximumLength: maxTokens,
                     seed: seed &+ UInt64(index))

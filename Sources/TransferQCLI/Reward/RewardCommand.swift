@@ -128,7 +128,7 @@ struct RewardCommand: ParsableCommand {
                     reason: "its states have \(body.width) numbers and the head needs \(width)")
             }
             let head = LinearHead(
-                backbone: try ModelFiles.store.backbone(of: body), template: .chat, pooling: .end,
+                backbone: try await ModelFiles.store.backbone(of: body), template: .chat, pooling: .end,
                 weights: Array(found.values[(place * width)..<((place + 1) * width)]),
                 bias: bias.indices.contains(place) ? Double(bias[place]) : 0)
             try head.write(to: output)

@@ -86,7 +86,7 @@ struct RewardFitCommand: AsyncParsableCommand {
     ) async throws -> (head: LinearHead, report: String, margins: [Double]) {
         let name = model ?? "\(KnownModel.demonstration.name)@f32"
         let loaded = try await ModelFiles.load(try await ModelFiles.path(name))
-        let backbone = try ModelFiles.store.backbone(of: loaded)
+        let backbone = try await ModelFiles.store.backbone(of: loaded)
         let reader = await TextReader(model: loaded, template: template, threads: threads)
         let clock = ContinuousClock()
         let start = clock.now

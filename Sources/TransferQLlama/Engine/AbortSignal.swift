@@ -1,10 +1,10 @@
 import Synchronization
 
 /// One request's wish to stop, polled by llama.cpp between the operations of a graph.
-final class AbortSignal: Sendable {
+package final class AbortSignal: Sendable {
     private let raised = Atomic(false)
 
-    var isRaised: Bool { raised.load(ordering: .relaxed) }
+    package var isRaised: Bool { raised.load(ordering: .relaxed) }
 
     func raise() { raised.store(true, ordering: .relaxed) }
 }

@@ -33,9 +33,28 @@ public struct BatchWidth: Codable, Sendable {
         let width = try await InferenceLane.$current.withValue(InferenceLane(threads: count)) {
             try await measure(model)
         }
-        // Without the file it is only measured again next time.
-        try? FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        try? JSONEncoder().encode(width).write(to: file, options: .atomic)
+        return keep(width, in: file)
+    }
+
+    /// Writes what was measured where nothing is kept yet, or something damaged.
+    ///
+    /// - Returns: what counts from now on: of two programs that measured at the same time, the first one's figures.
+    private static func keep(_ width: BatchWidth, in file: URL) -> BatchWidth {
+        let folder = file.deletingLastPathComponent()
+        let own = folder.appending(path: "\(UUID().uuidString).partial")
+        do {
+            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+            try JSONEncoder().encode(width).write(to: own)
+        } catch { return width }  // it is only measured again next time
+        defer { unlink(own.path) }
+        // Unlike a rename, a link takes nobody's place.
+        if link(own.path, file.path) == 0 { return width }
+        if let data = FileManager.default.contents(atPath: file.path),
+            let kept = try? JSONDecoder().decode(BatchWidth.self, from: data)  // a damaged file gives way
+        {
+            return kept
+        }
+        rename(own.path, file.path)
         return width
     }
 

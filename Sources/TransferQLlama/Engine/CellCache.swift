@@ -31,6 +31,7 @@ final class CellCache {
     private enum Edit {
         case share(Range<Int32>, of: llama_seq_id, with: llama_seq_id)
         case remove(llama_seq_id, from: Int32)
+        case clear
     }
 
     init(handle: ContextHandle, model: LlamaModel, sequences: Int) {
@@ -142,12 +143,15 @@ final class CellCache {
         for entry in entries { ledger.add(to: entry.sequences.lazy.map(\.id)) }
     }
 
-    /// Empties the sequences whose holders have gone.
+    /// Empties the sequences whose holders have gone. When nobody holds any, the context is as good as new: where llama.cpp
+    /// puts the next tokens, and with it the last bits of what they come to, does not depend on what it held before.
     private func reclaim() {
-        for id in pool.reclaim() {
+        let ids = pool.reclaim()
+        for id in ids {
             edit(.remove(id, from: 0))
             ledger.trim(id, from: 0)
         }
+        if !ids.isEmpty, pool.leasedCount == 0 { edit(.clear) }
     }
 
     private func edit(_ edit: Edit) {
@@ -161,6 +165,8 @@ final class CellCache {
         case .remove(let sequence, let position):
             // Fails only where a part is to go that cannot, which is asked before.
             _ = llama_memory_seq_rm(handle.memory, sequence, position, -1)
+        case .clear:
+            llama_memory_clear(handle.memory, false)
         }
     }
 }

@@ -13,7 +13,7 @@ struct DecodeQueue {
         let work: Work
         let signal: AbortSignal
         /// Gets the row of the batch that the first entry came to.
-        let continuation: CheckedContinuation<Int, any Error>
+        let finish: (Result<Int, any Error>) -> Void
     }
 
     /// Work that goes along with a batch that somebody else asks for.

@@ -10,17 +10,14 @@ public final class InferenceLane: Sendable {
     /// Where contexts compute that are made in this task; one lane for all unless it says otherwise.
     @TaskLocal public static var current = InferenceLane()
 
-    /// Threads of the calls to come, 1 to 1024; nil leaves it to the context.
-    public var threads: Int? {
-        get { count.withLock { $0 } }
-        set { count.withLock { $0 = newValue.map(Self.possible) } }
-    }
-    private let count: Mutex<Int?>
+    /// Threads of a call, 1 to 1024; nil leaves it to the context. The same for good, as how a call is split among threads may
+    /// move the last bits of its results.
+    public let threads: Int?
     private let line = WaitingLine()
 
     /// - Parameter threads: of a call; nil leaves it to the context.
     public init(threads: Int? = nil) {
-        count = Mutex(threads.map(Self.possible))
+        self.threads = threads.map(Self.possible)
         // One thread for good: the helpers that OpenMP gives to a thread go on spinning for a while when another calls.
         let thread = Thread { [line] in while let work = line.next() { work() } }
         thread.name = "transferq.inference.lane"

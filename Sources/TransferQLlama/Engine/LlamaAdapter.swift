@@ -1,14 +1,14 @@
 import CLlama
 import Foundation
 
-/// A LoRA adapter loaded for one model.
+/// A LoRA adapter loaded for one model; freed with its last user.
 ///
 /// llama.cpp accepts adapters of which it applies nothing: without tensors, or with tensors for weights that it multiplies
 /// nothing by. Loading one here therefore decodes a token and looks which tensors take part.
 @InferenceActor
 public final class LlamaAdapter {
     let model: LlamaModel
-    let pointer: OpaquePointer  // freed with the model
+    let pointer: OpaquePointer
     public nonisolated let path: String
     /// Names of the weights that the adapter changes, e.g. `blk.0.attn_q.weight`, in order.
     public nonisolated let applied: [String]
@@ -37,6 +37,9 @@ public final class LlamaAdapter {
                 reason: "llama.cpp applies none of its tensors: \(Self.list(tensors))")
         }
     }
+
+    // The model keeps a list of its adapters, so they come and go on one thread.
+    isolated deinit { llama_adapter_lora_free(pointer) }
 
     /// What is worth telling: nil when the whole adapter applies.
     public nonisolated var notice: String? {

@@ -41,6 +41,12 @@ public final class LlamaContext {
         case precise
     }
 
+    /// A row of a batch as ``journal`` keeps it.
+    package struct BatchRow: Hashable, Sendable {
+        package let token: Token
+        package let position: Int
+    }
+
     /// One row of a batch.
     struct Entry {
         let token: Token
@@ -78,24 +84,37 @@ public final class LlamaContext {
     /// Its sequences, and the cells that they hold.
     let cache: CellCache
     private let handle: ContextHandle
-    private let lane = InferenceLane.current
+    /// Where it computes: the lane that it was made in, which it keeps unless somebody else does.
+    private var lane: InferenceLane { keptLane ?? borrowedLane ?? .current }
+    private let keptLane: InferenceLane?
+    private weak var borrowedLane: InferenceLane?
     private var queue = DecodeQueue()
+    /// Who decides when a batch is formed, and of what; nil where whoever waits shares the next one.
+    weak var rounds: AnswerRounds?
     /// What the lane computes right now.
     private var underWay: DecodeQueue.Batch?
     /// Whether it was asked for a turn.
     private var isInLine = false
-    /// Whom the next batch waits for.
-    private var gathering: Gathering?
     /// Requests that have not yet read what the last batch came to; the next one would overwrite it.
     private var readers = 0
+    /// What every call of llama.cpp held, row by row, since ``startJournal()``.
+    package private(set) var journal: [[BatchRow]]?
     /// Batches decoded, and tokens in them.
     public private(set) var decodedBatches = 0
     public private(set) var decodedTokens = 0
 
     /// - Throws: ``LlamaError/tooManySequences(needed:limit:)`` or ``LlamaError/contextRefused(cells:reason:)``.
-    public init(
+    public convenience init(
         model: LlamaModel, adapter: LlamaAdapter? = nil, configuration: Configuration = Configuration()
     ) throws {
+        try self.init(model: model, adapter: adapter, configuration: configuration, keepsLane: true)
+    }
+
+    /// - Parameter keepsLane: false for a context that goes with its lane.
+    /// - Throws: as ``init(model:adapter:configuration:)``.
+    init(model: LlamaModel, adapter: LlamaAdapter?, configuration: Configuration, keepsLane: Bool) throws {
+        keptLane = keepsLane ? InferenceLane.current : nil
+        borrowedLane = InferenceLane.current
         guard configuration.sequences <= LlamaLibrary.maximumSequences else {
             throw LlamaError.tooManySequences(
                 needed: configuration.sequences, limit: LlamaLibrary.maximumSequences)
@@ -126,6 +145,9 @@ public final class LlamaContext {
     /// Sequences that someone holds right now.
     public var leasedSequences: Int { cache.leasedCount }
 
+    /// Keeps what every call of llama.cpp holds from now on.
+    package func startJournal() { journal = [] }
+
     /// Cells in use right now.
     public var usedCells: Int { cache.used }
 
@@ -133,8 +155,9 @@ public final class LlamaContext {
 
     /// Decodes `entries`, in several batches when they are many, and hands out what their outputs lead to.
     ///
-    /// Requests that come while another is being worked on share a batch with it. After an error the sequences may hold
-    /// any part of the entries: trim them or let them go.
+    /// What several tasks ask for at the same time shares batches: of answers in ``AnswerRounds``, what follows from their
+    /// work; of other tasks, what has come when a batch is formed. After an error the sequences may hold any part of the
+    /// entries: trim them or let them go.
     ///
     /// - Parameters:
     ///   - results: with hidden states llama.cpp works out all tokens to the end, not only those that are put out.
@@ -189,12 +212,27 @@ public final class LlamaContext {
 
     /// The row that the first entry of a work came to, which is not read yet.
     private func place(of work: DecodeQueue.Work, signal: AbortSignal) async throws -> Int {
-        try await withCheckedThrowingContinuation { continuation in
-            queue.add(.init(work: work, signal: signal, continuation: continuation))
-            // Everything that is ready to join runs before it.
-            if queue.count == gathering?.count ?? 1 { Task { self.flush() } }
+        let member = AnswerRounds.current.flatMap { $0.rounds === rounds ? $0 : nil }
+        return try await withCheckedThrowingContinuation { continuation in
+            queue.add(
+                .init(work: work, signal: signal) { result in
+                    guard let member else { return continuation.resume(with: result) }
+                    member.rounds.ready(member) { continuation.resume(with: result) }
+                })
+            if let member {
+                member.rounds.wait(member)
+            } else if queue.count == 1 {
+                // Everything that is ready to join runs before it.
+                Task { self.flush() }
+            }
         }
     }
+
+    /// Whether anybody waits for a batch.
+    var isWaitedFor: Bool { queue.isWaitedFor }
+
+    /// Decodes one batch of what waits, for the rounds, which are told when it is done.
+    func decodeNext() { lane.takeTurn { self.start() } }
 
     /// Most tokens of a batch. With states all tokens have outputs, for which llama.cpp keeps room; and attention goes over
     /// the cells of the whole batch, so that wider ones are no faster.
@@ -218,8 +256,8 @@ public final class LlamaContext {
 
     /// Has one batch of what waits decoded when the lane has time for it, the oldest first.
     private func flush() {
-        // Who reads last, or what is under way, calls again.
-        guard readers == 0, underWay == nil, !isInLine, queue.count >= gathering?.count ?? 1 else { return }
+        // Who reads last, or what is under way, calls again. In rounds, they do.
+        guard rounds?.isOver ?? true, readers == 0, underWay == nil, !isInLine, queue.isWaitedFor else { return }
         isInLine = true
         lane.takeTurn {
             self.isInLine = false
@@ -228,7 +266,6 @@ public final class LlamaContext {
     }
 
     private func start() -> InferenceLane.Call? {
-        gathering = nil
         guard var batch = queue.next(room: cells - cache.used) else { return nil }
         // Each fits by itself, as its owner has seen to.
         if !cache.makesRoom(for: batch.count) { batch = queue.putBack(batch) }
@@ -249,7 +286,6 @@ public final class LlamaContext {
         underWay = nil
         cache.isComputing = false
         handle.graphSwitch.listen(to: [])
-        if queue.isWaitedFor { gather(batch.requests.count) }
         finish(
             batch,
             Result {
@@ -262,36 +298,13 @@ public final class LlamaContext {
             })
     }
 
-    /// Answers that came too late for a batch would go on taking turns with the others for good. So the next one waits a
-    /// moment for those that were in the last.
-    private func gather(_ requests: Int) {
-        let gathering = Gathering(count: queue.count + requests)
-        self.gathering = gathering
-        Task {
-            try? await Task.sleep(for: Self.patience)  // nobody cancels it
-            guard self.gathering === gathering else { return }
-            self.gathering = nil
-            self.flush()
-        }
-    }
-
-    private final class Gathering {
-        /// Requests that the next batch waits for.
-        let count: Int
-
-        init(count: Int) { self.count = count }
-    }
-
-    /// Between two calls for one answer this program takes some half of a millisecond; a call takes ten or more.
-    private static let patience = Duration.milliseconds(2)
-
     /// Wakes those that a batch belongs to.
     private func finish(_ batch: DecodeQueue.Batch, _ result: Result<Void, any Error>) {
         if case .success = result { readers = batch.requests.count }
         var row = 0
         for request in batch.requests {
             let own = row
-            request.continuation.resume(with: result.map { own })
+            request.finish(result.map { own })
             row += request.work.entries.count
         }
         for passenger in batch.passengers {
@@ -304,7 +317,11 @@ public final class LlamaContext {
             }
             row += passenger.work.entries.count
         }
-        if queue.isWaitedFor { Task { self.flush() } }
+        if let rounds, !rounds.isOver {
+            rounds.finishBatch()
+        } else if queue.isWaitedFor {
+            Task { self.flush() }
+        }
     }
 
     private func receive(_ passenger: DecodeQueue.Passenger, at row: Int) throws {
@@ -334,6 +351,7 @@ public final class LlamaContext {
             rows.logits[row] = entry.isOutput || batch.results.contains(.states) ? 1 : 0
         }
         try cache.add(entries)
+        journal?.append(entries.map { BatchRow(token: $0.token, position: $0.position) })
         handle.graphSwitch.stopsAtStates = batch.results == .states
         handle.graphSwitch.listen(to: batch.requests.map(\.signal))
         llama_set_embeddings(handle.pointer, batch.results.contains(.states))

@@ -67,17 +67,32 @@ public enum GGUFFile {
         return Int(status.st_size)
     }
 
-    /// SHA-256 of a file, in hexadecimal.
+    /// SHA-256 of a file, in hexadecimal, worked out on a thread of its own.
+    ///
+    /// - Throws: ``LlamaError/unreadable(path:)``, or `CancellationError`.
+    public static func sha256(of path: String) async throws -> String {
+        try await BlockingWork.run { signal in
+            try sha256(path) { if signal.isRaised { throw CancellationError() } }
+        }
+    }
+
+    /// SHA-256 of a file, in hexadecimal; blocks while it reads.
     ///
     /// - Throws: ``LlamaError/unreadable(path:)``.
-    public static func sha256(_ path: String) throws -> String {
+    public static func sha256(_ path: String) throws -> String { try sha256(path, check: {}) }
+
+    /// - Parameter check: called between blocks; its `CancellationError` ends the reading.
+    private static func sha256(_ path: String, check: () throws -> Void) throws -> String {
         guard ContentDigest.isRegularFile(path), let file = FileHandle(forReadingAtPath: path) else {
             throw LlamaError.unreadable(path: path)
         }
         var hash = SHA256()
         do {
-            while let block = try file.read(upToCount: 1 << 20), !block.isEmpty { hash.update(data: block) }
-        } catch { throw LlamaError.unreadable(path: path) }
+            while let block = try file.read(upToCount: 1 << 20), !block.isEmpty {
+                hash.update(data: block)
+                try check()
+            }
+        } catch let error as CancellationError { throw error } catch { throw LlamaError.unreadable(path: path) }
         return hash.finalize().hexadecimal
     }
 }

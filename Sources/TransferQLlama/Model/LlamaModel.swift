@@ -25,25 +25,33 @@ public final class LlamaModel {
         case classification
     }
 
-    /// Loads a file.
+    /// Loads a file, on a thread of its own.
     ///
     /// llama.cpp can end the whole process on a file that is damaged with intent or bad luck. Where that matters,
     /// let a ``ModelProbe`` try the file first.
     ///
     /// - Throws: ``LlamaError`` when there is no such file, or it holds no model that generates text;
     ///   `CancellationError` when the task is cancelled meanwhile.
-    public init(path: String, purpose: Purpose = .generation) throws {
+    public init(path: String, purpose: Purpose = .generation) async throws {
+        _ = LlamaLibrary.start
         guard try GGUFHeader(path).kind != .adapter else { throw LlamaError.isAdapter(path: path) }
-        LlamaLibrary.forgetLog()
-        var parameters = llama_model_default_params()
-        // Called on this thread between tensors; false stops the load.
-        parameters.progress_callback = { _, _ in !Task.isCancelled }
-        guard let pointer = llama_model_load_from_file(path, parameters) else {
-            try Task.checkCancellation()
-            throw LlamaError.damaged(
-                path: path, reason: LlamaLibrary.firstComplaint(otherwise: "llama.cpp could not read it"))
+        let handle = try await BlockingWork.run { signal in
+            LlamaLibrary.forgetLog()
+            var parameters = llama_model_default_params()
+            // Called between tensors; false stops the load.
+            parameters.progress_callback = { _, signal in
+                guard let signal else { return true }
+                return !Unmanaged<AbortSignal>.fromOpaque(signal).takeUnretainedValue().isRaised
+            }
+            parameters.progress_callback_user_data = Unmanaged.passUnretained(signal).toOpaque()
+            guard let pointer = llama_model_load_from_file(path, parameters) else {
+                if signal.isRaised { throw CancellationError() }
+                throw LlamaError.damaged(
+                    path: path, reason: LlamaLibrary.firstComplaint(otherwise: "llama.cpp could not read it"))
+            }
+            return ModelHandle(pointer)
         }
-        let handle = ModelHandle(pointer)
+        let pointer = handle.pointer
         self.handle = handle
         self.path = path
         let architecture = Self.metadata("general.architecture", of: pointer)

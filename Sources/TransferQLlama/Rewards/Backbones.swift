@@ -7,8 +7,8 @@ extension ModelStore {
     /// A known model's requantised file is named by the published one: its own bytes may differ between machines in
     /// the last bit of a weight.
     ///
-    /// - Throws: ``LlamaError/unreadable(path:)``.
-    public func backbone(of model: LlamaModel) throws -> LinearHead.Backbone {
+    /// - Throws: ``LlamaError/unreadable(path:)``, or `CancellationError`.
+    public func backbone(of model: LlamaModel) async throws -> LinearHead.Backbone {
         let path = URL(filePath: model.path).standardizedFileURL.resolvingSymlinksInPath().path
         for known in KnownModel.all {
             for type in Quantization.allCases
@@ -19,39 +19,37 @@ extension ModelStore {
         }
         // By the name that it was asked for: a hub's cache keeps files under their hashes, and links to them.
         return LinearHead.Backbone(
-            model: URL(filePath: model.path).lastPathComponent, sha256: try GGUFFile.sha256(path), type: nil,
+            model: URL(filePath: model.path).lastPathComponent, sha256: try await GGUFFile.sha256(of: path), type: nil,
             width: model.width)
     }
 
     /// The file of a head's backbone, requantised if need be; `likely` files are looked at first.
     ///
     /// - Throws: ``LlamaError/noBackbone(head:model:sha256:)``, ``StoreError`` or ``LlamaError``.
-    @InferenceActor
-    public func file(of backbone: LinearHead.Backbone, head: String, likely: [String]) throws -> String {
+    public func file(of backbone: LinearHead.Backbone, head: String, likely: [String]) async throws -> String {
         if let text = backbone.type, let type = Quantization(rawValue: text),
             let known = KnownModel.all.first(where: { $0.sha256 == backbone.sha256 })
         {
-            return try requantized(known, as: type).path
+            return try await requantized(known, as: type).path
         }
         let stored = try files().map(\.path)
         // Hashing a file takes a while, so the one of the same name comes first.
         let ordered = stored.filter { $0.hasSuffix(backbone.model) } + stored.filter { !$0.hasSuffix(backbone.model) }
         for path in likely + ordered where FileManager.default.fileExists(atPath: path) {
-            if try GGUFFile.sha256(path) == backbone.sha256 { return path }
+            if try await GGUFFile.sha256(of: path) == backbone.sha256 { return path }
         }
         throw LlamaError.noBackbone(head: head, model: backbone.model, sha256: backbone.sha256)
     }
 
     /// A known model in another format, made on first use.
-    @InferenceActor
-    public func requantized(_ known: KnownModel, as type: Quantization) throws -> URL {
+    public func requantized(_ known: KnownModel, as type: Quantization) async throws -> URL {
         let target = file(type.fileName(for: known.file))
         if FileManager.default.fileExists(atPath: target.path) { return target }
         let published = file(known.file)
         guard FileManager.default.fileExists(atPath: published.path) else {
             throw StoreError.notPulled(name: known.name)
         }
-        do { try type.requantize(published.path, to: target.path) } catch StoreError.exists {
+        do { try await type.requantize(published.path, to: target.path) } catch StoreError.exists {
             // Another program made it meanwhile.
         }
         return target

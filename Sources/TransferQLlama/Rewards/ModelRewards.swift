@@ -77,19 +77,19 @@ public final class ModelRewards {
         }
         // Where the head is, its backbone may be as well.
         let neighbour = URL(filePath: path).deletingLastPathComponent().appending(path: head.backbone.model).path
-        let file = try shelf.store.file(of: head.backbone, head: path, likely: likely + [neighbour])
+        let file = try await shelf.file(of: head.backbone, head: path, likely: likely + [neighbour])
         return try HeadReward(
             head, name: "head:\(name)", reader: try await reader(file, template: head.template), file: path)
     }
 
     private func gguf(_ argument: String) async throws -> any RewardModel {
         let parts = argument.split(separator: "#", maxSplits: 1).map(String.init)
-        let file = try shelf.file(parts.first ?? "")
+        let file = try await shelf.file(parts.first ?? "")
         let headFile = file + ".head.json"
         if FileManager.default.fileExists(atPath: headFile) {
             let head = try LinearHead.read(headFile)
             let reader = try await reader(file, template: head.template)
-            let body = try shelf.store.backbone(of: reader.model)
+            let body = try await shelf.store.backbone(of: reader.model)
             guard body.sha256 == head.backbone.sha256, body.type == head.backbone.type else {
                 throw LlamaError.wrongBackbone(
                     head: headFile, model: file, reason: "it was made for a file of another SHA-256")
@@ -180,14 +180,22 @@ public final class ModelRewards {
     /// Readers of one file with one template share their context.
     private func reader(_ file: String, template: LinearHead.Template) async throws -> TextReader {
         let key = "\(template.rawValue) \(file)"
+        let model = try await shelf.load(file)
+        // Looked for only now, as others may have asked meanwhile.
         if let reader = readers[key] { return reader }
-        let reader = TextReader(model: try await shelf.load(file), template: template, threads: threads)
+        let reader = TextReader(model: model, template: template, threads: threads)
         readers[key] = reader
         return reader
     }
 
     private func reader(_ source: Source) async throws -> TextReader {
-        let file = try source.model.map(shelf.file) ?? likely.first ?? shelf.file(KnownModel.demonstration.name)
+        let named = source.model == nil ? likely.first : nil
+        let file: String
+        if let named {
+            file = named
+        } else {
+            file = try await shelf.file(source.model ?? KnownModel.demonstration.name)
+        }
         let model = try await shelf.load(file)
         var adapter: LlamaAdapter?
         if let path = source.adapter { adapter = try await shelf.load(adapter: path, for: model) }

@@ -6,8 +6,8 @@ final class ReadingDesk {
     private let model: LlamaModel
     private let adapter: LlamaAdapter?
     private let threads: Int?
-    /// Kept, so that no other takes its identity.
-    private let lane: InferenceLane
+    /// Nil when nobody computes in it any more.
+    weak var lane: InferenceLane?
     private var context: LlamaContext?
     private var policy: LlamaPolicy?
     /// The last ones, the newest at the end.
@@ -82,7 +82,8 @@ final class ReadingDesk {
         let context = try LlamaContext(
             model: model, adapter: adapter,
             configuration: .init(
-                cells: cells, sequences: Self.sequences, threads: threads, attention: model.readingAttention))
+                cells: cells, sequences: Self.sequences, threads: threads, attention: model.readingAttention),
+            keepsLane: false)
         self.context = context
         return context
     }

@@ -15,7 +15,7 @@ public final class TextReader: ConversationReader {
     private let system: String?
     private let threads: Int?
     /// Where it reads, by lane, so that answers of several lanes need not wait for each other.
-    private var desks: [ObjectIdentifier: ReadingDesk] = [:]
+    private var desks: [ReadingDesk] = []
     private var prompts: [[Message]: [Token]] = [:]
 
     /// - Parameters:
@@ -36,24 +36,34 @@ public final class TextReader: ConversationReader {
     private var spentTokens = 0
 
     /// Tokens decoded so far.
-    public var decodedTokens: Int { desks.values.reduce(spentTokens) { $0 + $1.decodedTokens } }
+    public var decodedTokens: Int { desks.reduce(spentTokens) { $0 + $1.decodedTokens } }
+
+    /// Contexts that it reads in: one for each lane that is still there.
+    public var contextCount: Int {
+        dropDesks { $0.lane == nil }
+        return desks.count
+    }
 
     /// Gives up what earlier calls left to save work, and the contexts of other lanes.
     public func forget() {
-        let own = ObjectIdentifier(InferenceLane.current)
-        for (lane, desk) in desks where lane != own {
-            spentTokens += desk.decodedTokens
-            desks[lane] = nil
-        }
-        desks[own]?.forget()
+        let own = InferenceLane.current
+        dropDesks { $0.lane !== own }
+        for desk in desks { desk.forget() }
     }
 
     private var desk: ReadingDesk {
         let lane = InferenceLane.current
-        if let desk = desks[ObjectIdentifier(lane)] { return desk }
+        if let desk = desks.first(where: { $0.lane === lane }) { return desk }
+        // A context goes with its lane.
+        dropDesks { $0.lane == nil }
         let desk = ReadingDesk(model: model, adapter: adapter, threads: threads, lane: lane)
-        desks[ObjectIdentifier(lane)] = desk
+        desks.append(desk)
         return desk
+    }
+
+    private func dropDesks(_ isDropped: (ReadingDesk) -> Bool) {
+        spentTokens += desks.filter(isDropped).reduce(0) { $0 + $1.decodedTokens }
+        desks.removeAll(where: isDropped)
     }
 
     /// The tokens before an answer.

@@ -60,7 +60,7 @@ public struct Downloader: Sendable {
         defer { lock.release() }
         if FileManager.default.fileExists(atPath: target.path) {
             guard lock.predecessor == address.absoluteString else { throw StoreError.exists(path: target.path) }
-            return try check(target.path, of: address, sha256: sha256)
+            return try await check(target.path, of: address, sha256: sha256)
         }
         // The address is part of the name: what came from elsewhere is no beginning of this file.
         let mark = SHA256.hash(data: Data(address.absoluteString.utf8)).prefix(6).hexadecimal
@@ -68,12 +68,12 @@ public struct Downloader: Sendable {
             address: address, partial: target.appendingPathExtension(mark + ".partial"), lock: lock,
             isChecked: sha256 != nil)
         let wasResumed = try await bring(transfer, progress: progress)
-        do { try check(transfer.partial.path, of: address, sha256: sha256) } catch {
+        do { try await check(transfer.partial.path, of: address, sha256: sha256) } catch {
             transfer.discard()
             guard wasResumed else { throw error }
             // The beginning may have been of another file.
             _ = try await bring(transfer, progress: progress)
-            do { try check(transfer.partial.path, of: address, sha256: sha256) } catch {
+            do { try await check(transfer.partial.path, of: address, sha256: sha256) } catch {
                 transfer.discard()
                 throw error
             }
@@ -102,14 +102,14 @@ public struct Downloader: Sendable {
     }
 
     /// What can be told of a file that is complete as far as the server is concerned.
-    private func check(_ path: String, of address: URL, sha256: String?) throws {
+    private func check(_ path: String, of address: URL, sha256: String?) async throws {
         do { try GGUFHeader(path).checkExtents() } catch LlamaError.notGGUF {
             throw LlamaError.notGGUF(path: address.absoluteString)
         } catch LlamaError.damaged(_, let reason) {
             throw LlamaError.damaged(path: address.absoluteString, reason: reason)
         }
         guard let sha256 else { return }
-        let got = try GGUFFile.sha256(path)
+        let got = try await GGUFFile.sha256(of: path)
         guard got == sha256.lowercased() else {
             throw StoreError.wrongChecksum(what: address.absoluteString, expected: sha256, got: got)
         }

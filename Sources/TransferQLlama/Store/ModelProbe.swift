@@ -64,7 +64,7 @@ extension LlamaModel {
     ///
     /// - Throws: ``LlamaError`` when that fails.
     public static func verify(path: String, adapter: String?, purpose: Purpose = .generation) async throws {
-        let model = try LlamaModel(path: path, purpose: purpose)
+        let model = try await LlamaModel(path: path, purpose: purpose)
         guard purpose == .generation else {
             _ = try await LlamaClassifier(model: model).scores(of: [Completion(conversation: [], text: "a b")])
             return

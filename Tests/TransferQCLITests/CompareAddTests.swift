@@ -1,0 +1,65 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// A finished comparison takes more methods, seeds and orders, with a tiny model.
+@Suite struct CompareAddTests {
+    private let folder: TemporaryFolder
+
+    init() throws {
+        folder = try TemporaryFolder()
+        try ModelWriter.tinyModel(to: folder.file("tiny.gguf"))
+        let prompts = ["I lost my job.", "I failed my exam.", "I broke a window."].map { "{\"prompt\": \"\($0)\"}\n" }
+        try Data(prompts.joined().utf8).write(to: folder.file("p3.jsonl"))
+    }
+
+    private func compare(_ methods: String, _ more: [String] = []) throws -> ProgramRun {
+        try ProgramRun.run(
+            [
+                "compare", "--methods", methods, "--prompts", "p3.jsonl", "--model", "tiny.gguf", "--reward",
+                "length:3", "--k", "2", "--horizon", "2", "--max-tokens", "3", "--output", "o.jsonl",
+            ] + more, folder: folder.url)
+    }
+
+    private func lines() throws -> [Substring] {
+        try String(contentsOf: folder.file("o.jsonl"), encoding: .utf8).split(separator: "\n")
+    }
+
+    private func methods(_ table: String) -> [Substring] {
+        table.split(separator: "\n").dropFirst().compactMap { $0.split(separator: " ").first }
+    }
+
+    @Test func answersOfNewMethodsAreAdded() throws {
+        let first = try compare("sample,transfer-q")
+        #expect(first.status == 0, "\(first.complaints)")
+        let kept = try lines()
+        #expect(kept.count == 6)
+        let second = try compare("sample,transfer-q,cd")
+        #expect(second.status == 0 && second.complaints.contains("6 answers are there"), "\(second.complaints)")
+        #expect(try lines().count == 9 && lines().prefix(6) == kept[...])
+        #expect(methods(second.output) == ["sample", "transfer-q", "cd"])
+        // Another order only lays the table out differently.
+        let other = try compare("cd,sample")
+        #expect(other.status == 0 && methods(other.output) == ["cd", "sample"], "\(other.complaints)")
+        #expect(try lines().count == 9)
+        // Answers of another seed stand beside the others and are not mixed with them.
+        let seed = try compare("sample,cd", ["--seed", "7"])
+        #expect(seed.status == 0 && methods(seed.output) == ["sample", "cd"], "\(seed.complaints)")
+        #expect(try lines().count == 15)
+        #expect(try compare("sample,transfer-q,cd").output == second.output)
+        #expect(try lines().count == 15)
+    }
+
+    @Test func answersOfOtherSettingsAreRefused() throws {
+        #expect(try compare("sample,transfer-q").status == 0)
+        let kept = try lines()
+        for (methods, more, what) in [
+            ("sample,transfer-q", ["--alpha", "0.3"], "alpha"), ("cd", ["--max-tokens", "4"], "longest answer"),
+            ("cd", ["--reward", "length:4", "--seed", "3"], "reward"),
+        ] {
+            let run = try compare(methods, more)
+            #expect(run.status == 64 && run.complaints.contains(what), "\(run.complaints)")
+        }
+        #expect(try lines() == kept)
+    }
+}
