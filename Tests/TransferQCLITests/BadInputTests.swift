@@ -19,13 +19,26 @@ import TransferQLlama
             guided + ["--k", "20000", "--rollouts", "6"], 64,
             "the number of rollouts of a step must be at most 100000; lower k or rollouts, not 120000"
         ),
-        (guided + ["--k", "9223372036854775807", "--blockwise", "9223372036854775807"], 64, "rollouts of a step"),
-        (guided + ["--rollouts", "9223372036854775807"], 64, "rollouts of a step"),
+        (
+            guided + ["--k", "9223372036854775807", "--blockwise", "9223372036854775807"], 64,
+            "k must be a whole number of at least 1 and at most 100000"
+        ),
+        (
+            guided + ["--rollouts", "9223372036854775807"], 64,
+            "rollouts must be a whole number of at least 1 and at most 100000"
+        ),
         (
             guided + ["--method", "transfer-q-soft", "--k", "9223372036854775807", "--blockwise", "2"], 64,
-            "rollouts of a step"
+            "k must be a whole number of at least 1 and at most 100000"
         ),
-        (guided + ["--method", "best-of-n", "-n", "9223372036854775807"], 64, "rollouts of a step"),
+        (
+            guided + ["--method", "best-of-n", "-n", "9223372036854775807"], 64,
+            "n must be a whole number of at least 1 and at most 100000"
+        ),
+        (
+            guided + ["--reward", "z:0,1e-310:length:3:0"], 64,
+            "a reward of 1.0 comes to no finite number of spreads; give a larger spread"
+        ),
         (guided + ["--kl-budget", "nan"], 64, "kl-budget must be a finite number of nats of at least 0"),
         (guided + ["--kl-budget", "1", "--choice", "greedy"], 64, "kl-budget must be left out with --choice greedy"),
         (guided + ["--alpha", "0"], 64, "alpha must be a finite number above 0, not 0"),
