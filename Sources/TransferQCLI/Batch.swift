@@ -25,9 +25,12 @@ struct BatchOptions: ParsableArguments {
     @Option(help: "With --batch: append answers to this file; a run that was cut goes on where it was.")
     var output: String?
 
+    @OptionGroup var records: RecordFileOptions
+
     func validate() throws {
-        if batch == nil, parallel != nil || output != nil || limit != nil {
-            throw ValidationError("--limit, --parallel and --output go with --batch FILE")
+        if batch == nil, parallel != nil || output != nil || limit != nil || !records.isDefault {
+            throw ValidationError(
+                "--limit, --parallel, --output, --skip-broken and --ignore-key go with --batch FILE")
         }
         if let parallel, !(1...32).contains(parallel) {
             throw ValidationError("--parallel must be between 1 and 32, not \(parallel)")
@@ -176,7 +179,7 @@ struct BatchRun {
 
     func run(_ method: ConfiguredMethod, models: ModelOptions, answer: AnswerOptions, system: String?) async throws {
         let first = system.map { [Message(role: "system", content: $0)] } ?? []
-        let conversations = try RewardData.prompts(file).prefix(options.limit ?? .max).map { first + $0 }
+        let conversations = try options.records.prompts(file, limit: options.limit).map { first + $0 }
         let (rewards, settings) = try await Interruption.cancellable { [options] in
             let rewards = try await Rewards(answer, models: models)
             // Hashes whole models, and is needed only where answers are kept.

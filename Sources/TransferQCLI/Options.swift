@@ -102,9 +102,12 @@ struct PromptOptions: ParsableArguments {
         var conversation: [Message]
         if let messages {
             let data = Data(try read(messages).utf8)
-            do { conversation = try JSONDecoder().decode([Message].self, from: data) } catch {
+            do {
+                conversation = try RewardData.conversation(in: data, path: messages)
+            } catch RewardError.badData(_, let line, let reason) {
                 throw UsageError(
-                    "\(messages) is no conversation; write [{\"role\": \"user\", \"content\": \"…\"}] in it")
+                    "\(messages) is no conversation; write [{\"role\": \"user\", \"content\": \"…\"}] in it (line \(line): "
+                        + "\(reason))")
             }
         } else {
             // As in other programs, - is standard input.

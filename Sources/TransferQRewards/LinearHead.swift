@@ -53,8 +53,12 @@ public struct LinearHead: Codable, Sendable, Equatable {
         public var count: Int
         /// λ of ½λ|w|² beside the mean loss, on standardised states.
         public var regularization: Double
+        /// How many of the answers had no prompt: a head that was fitted on those alone judges answers by themselves.
+        /// Nil where it is not known, or none.
+        public var withoutPrompt: Int?
 
-        public init(data: String, sha256: String, count: Int, regularization: Double) {
+        public init(data: String, sha256: String, count: Int, regularization: Double, withoutPrompt: Int? = nil) {
+            self.withoutPrompt = withoutPrompt
             self.data = data
             self.sha256 = sha256
             self.count = count

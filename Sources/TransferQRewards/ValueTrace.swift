@@ -34,17 +34,20 @@ public struct ValueTrace: Sendable {
     ///
     /// - Throws: ``RewardError/badData(path:line:reason:)`` or ``RewardError/tooLittleData(path:reason:)``.
     public init(_ path: String) throws {
-        guard let data = FileManager.default.contents(atPath: path) else {
-            throw RewardError.tooLittleData(path: path, reason: "there is no such file, or it cannot be read")
-        }
+        let reader = try RecordReader(path, linesOnly: true)
         var states: [Int: [State]] = [:]
         var known: [Int: (conversation: [Message], response: [Token])] = [:]
-        let lines = data.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).dropLast()
         let decoder = JSONDecoder()
-        for (index, line) in lines.enumerated() where !line.isEmpty {
-            guard let line = try? decoder.decode(Line.self, from: line) else {  // refused right here
+        while let raw = try reader.next(), raw.isTerminated {
+            let line: Line
+            do {
+                if let fault = raw.fault { throw RecordFault(fault) }
+                line = try decoder.decode(Line.self, from: raw.bytes)
+            } catch let fault as RecordFault {
+                throw RewardError.badData(path: path, line: raw.line, reason: fault.reason)
+            } catch {
                 throw RewardError.badData(
-                    path: path, line: index + 1, reason: "this is no line of a trace; make one with generate --trace")
+                    path: path, line: raw.line, reason: "this is no line of a trace; make one with generate --trace")
             }
             if line.step == 0, let conversation = line.conversation {
                 known[line.prompt] = (conversation, [])
@@ -52,7 +55,7 @@ public struct ValueTrace: Sendable {
             }
             guard let (conversation, response) = known[line.prompt] else {
                 throw RewardError.badData(
-                    path: path, line: index + 1,
+                    path: path, line: raw.line,
                     reason: "it goes on with prompt \(line.prompt), whose first step is missing; trace it again")
             }
             let valued = line.candidates.filter { $0.tokens.count == 1 && $0.value != nil }

@@ -77,7 +77,7 @@ import TransferQRewards
         ("{\"chosen\": \"\\n\\nHuman: a\", \"rejected\": \"b\"}", "line 1: the last turn"),
         ("{\"text\": \"a\", \"label\": 1}\n\n \n{\"text\": \"a\"}", "line 4: it needs"),
         ("{\"chosen\": \"a\\n\\nHuman: b\\n\\nAssistant: c\", \"rejected\": \"b\"}", "line 1: a dialogue must begin"),
-        ("{\"chosen\": 3, \"rejected\": \"b\"}", "line 1: this is no JSON object of a known form"),
+        ("{\"chosen\": 3, \"rejected\": \"b\"}", "line 1: chosen must be a text or a list of messages, not a number"),
     ])
     func badLinesAreNamed(text: String, complaint: String) throws {
         let path = try file(text)

@@ -46,7 +46,9 @@ struct PromptFileOptions: ParsableArguments {
         guard limit >= 1 else { throw ValidationError("--limit must be at least 1, not \(limit)") }
     }
 
-    func conversations() throws -> [[Message]] { Array(try RewardData.prompts(prompts).prefix(limit)) }
+    func conversations() throws -> [[Message]] {
+        try RewardData.prompts(prompts, limit: limit, options: RecordOptions(notice: Console.say))
+    }
 }
 
 /// Opens sessions as options say, with one reward for all of them.

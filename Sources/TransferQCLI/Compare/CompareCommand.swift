@@ -93,7 +93,7 @@ struct CompareCommand: AsyncParsableCommand {
         guard !answer.reward.isEmpty else { throw TransferQError.missingReward(method: "compare --prompts") }
         try answer.check(methods: methods)
         let system = prompt.system.map { [Message(role: "system", content: $0)] } ?? []
-        let conversations = try RewardData.prompts(file).prefix(set.limit ?? Int.max).map { system + $0 }
+        let conversations = try set.records.prompts(file, limit: set.limit).map { system + $0 }
         guard conversations.count >= 2 else {
             throw UsageError("\(file) has one prompt; give at least two, or the prompt itself without --prompts")
         }

@@ -18,10 +18,12 @@ struct PromptSetOptions: ParsableArguments {
             """)
     var output: String?
 
+    @OptionGroup var records: RecordFileOptions
+
     func validate() throws {
         if let limit, limit < 2 { throw ValidationError("--limit must be at least 2, not \(limit)") }
-        if prompts == nil, limit != nil || output != nil {
-            throw ValidationError("--limit and --output go with --prompts FILE")
+        if prompts == nil, limit != nil || output != nil || !records.isDefault {
+            throw ValidationError("--limit, --output, --skip-broken and --ignore-key go with --prompts FILE")
         }
     }
 }

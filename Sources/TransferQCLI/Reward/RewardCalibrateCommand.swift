@@ -21,6 +21,7 @@ struct RewardCalibrateCommand: AsyncParsableCommand {
     var prompts: String
 
     @OptionGroup var rewards: RewardOptions
+    @OptionGroup var records: RecordFileOptions
 
     @Option(help: "Use the first so many prompts only.")
     var limit = 100
@@ -50,7 +51,7 @@ struct RewardCalibrateCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let conversations = try RewardData.prompts(prompts).prefix(limit)
+        let conversations = try records.prompts(prompts, limit: limit)
         let scale = try await Interruption.cancellable {
             let reward = try await calibrated()
             let file = try await ModelFiles.path(rewards.model)

@@ -54,6 +54,9 @@ struct RewardCommand: ParsableCommand {
                 let lambda = training.regularization.significant()
                 rows.append(("fitted on", "\(training.count) of \(training.data), λ \(lambda)"))
                 rows.append(("data SHA-256", training.sha256))
+                if let missing = training.withoutPrompt, missing > 0 {
+                    rows.append(("without prompt", "\(missing) of the answers fitted on"))
+                }
             }
             if let held = head.heldOut {
                 let interval = "\(held.accuracy.fixed(3)) (95 %: \(held.low.fixed(3)) to \(held.high.fixed(3)))"

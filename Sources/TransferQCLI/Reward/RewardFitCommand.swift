@@ -9,8 +9,9 @@ struct RewardFitCommand: AsyncParsableCommand {
         commandName: "fit",
         abstract: "Fit a linear reward on a model's hidden states to preferences or labels.",
         discussion: """
-            DATA holds JSON lines (gzipped or not): {"chosen": …, "rejected": …} with dialogues as lists of messages or \
-            in hh-rlhf's text form, or {"text": …, "label": 0 or 1}. The model reads every answer once; its states are \
+            DATA holds JSON lines or a JSON list (gzipped or not): {"prompt": …, "chosen": …, "rejected": …} with texts, \
+            lists of messages or hh-rlhf's dialogues, {"prompt": …, "completion": …, "label": 0 or 1}, and other forms \
+            that are usual. A key that looks like a prompt and is not known stops the run. The model reads every answer once; its states are \
             kept in the cache, so that fitting again takes seconds.
 
               transferq reward fit pairs.jsonl --output kind.json
@@ -51,6 +52,8 @@ struct RewardFitCommand: AsyncParsableCommand {
     @Option(help: "Seed of the folds and of the part held out.")
     var seed: UInt64 = 0
 
+    @OptionGroup var records: RecordFileOptions
+
     @Option(help: "Threads (default: one for each processor).")
     var threads: Int?
 
@@ -66,8 +69,8 @@ struct RewardFitCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let (training, hash) = try RewardData.read(data)
-        let measured = try heldOut.map { try RewardData.read($0).data }
+        let (training, hash) = try records.read(data)
+        let measured = try heldOut.map { try records.read($0).data }
         let (head, report, margins) = try await Interruption.cancellable {
             try await fit(training, hash: hash, heldOut: measured)
         }
@@ -118,9 +121,14 @@ struct RewardFitCommand: AsyncParsableCommand {
         head.squash = squash
         head.training = LinearHead.Training(
             data: URL(filePath: data).lastPathComponent, sha256: hash, count: fitData.count,
-            regularization: fit.regularization)
+            regularization: fit.regularization, withoutPrompt: fitted.withoutPrompt > 0 ? fitted.withoutPrompt : nil)
         let accuracy = HeadFit.accuracy(margins)
         head.heldOut = accuracy
+        if accuracy.count >= 10, accuracy.accuracy == 1 {
+            Console.say(
+                "all \(accuracy.count) held out are judged right, which is rare: check that good and bad answers do not differ "
+                    + "by something that has nothing to do with what people prefer")
+        }
         let seconds = (clock.now - start) / .seconds(1)
         let report = """
             \(output): \(fitData.count) fitted on, \(pooling.rawValue) states of \(backbone.model)\
@@ -131,7 +139,7 @@ struct RewardFitCommand: AsyncParsableCommand {
             \(readSeconds.fixed(1)) s to read (\(await reader.decodedTokens) tokens), \
             \((seconds - readSeconds).fixed(1)) s to fit
             """
-        return (head, report, margins)
+        return (head, report + fitted.promptNote, margins)
     }
 }
 
@@ -146,6 +154,18 @@ private struct FitFeatures {
         case .pairs: answers.count / 2
         case .labelled: answers.count
         }
+    }
+
+    /// Answers that nobody asked for: the reward learns nothing from them about whether an answer fits its prompt.
+    var withoutPrompt: Int { answers.count { !$0.hasPrompt } }
+
+    /// A line for the report; empty where all answers have their prompts.
+    var promptNote: String {
+        let missing = withoutPrompt
+        guard missing > 0 else { return "" }
+        return missing == answers.count
+            ? "\nno prompts: the reward was fitted and measured on answers by themselves, and knows nothing of what they answer"
+            : "\n\(missing) of \(answers.count) answers fitted on have no prompt"
     }
 
     init(_ data: RewardData, path: String, backbone: LinearHead.Backbone, reader: TextReader) async throws {

@@ -9,8 +9,9 @@ struct RewardScoreCommand: AsyncParsableCommand {
         commandName: "score",
         abstract: "Rewards of answers in a file, and how often they agree with people.",
         discussion: """
-            DATA holds JSON lines: {"prompt": …, "response": …}, or {"chosen": …, "rejected": …}, or {"text": …, \
-            "label": 0 or 1}. One JSON line an answer goes to standard output, the summary to standard error.
+            DATA holds JSON lines, or a JSON list: {"prompt": …, "response": …}, or {"prompt": …, "chosen": …, \
+            "rejected": …}, or {"text": …, "label": 0 or 1}, with texts or lists of messages, and other forms that are \
+            usual. One JSON line an answer goes to standard output, the summary to standard error.
 
               transferq reward score answers.jsonl --reward length:40
               transferq reward score pairs.jsonl.gz --reward head:Rewards/harmless.json > rewards.jsonl
@@ -20,6 +21,7 @@ struct RewardScoreCommand: AsyncParsableCommand {
     var data: String
 
     @OptionGroup var rewards: RewardOptions
+    @OptionGroup var records: RecordFileOptions
 
     private struct Line: Encodable {
         let index: Int
@@ -30,7 +32,7 @@ struct RewardScoreCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let (data, _) = try RewardData.read(data)
+        let (data, _) = try records.read(data)
         let (completions, roles): ([Completion], [String?])
         switch data {
         case .pairs(let pairs):
