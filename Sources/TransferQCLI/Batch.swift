@@ -192,7 +192,7 @@ struct BatchRun {
         ) { settings.differences(from: $0.settings) }
         for record in found.records {
             guard keys.indices.contains(record.prompt), keys[record.prompt] == record.conversation else {
-                throw found.otherPrompts
+                throw found.otherPrompts(at: record.prompt)
             }
         }
         let known = Set(found.records.map(\.prompt))

@@ -34,18 +34,14 @@ struct AdapterReport: Encodable {
 
     func show(_ format: OutputFormat) throws {
         guard format == .text else { return Console.print(try JSON.pretty(self)) }
-        let blocks = Dictionary(grouping: weights) { $0.replacing(/[.][0-9]+[.]/, with: ".N.") }
-        let changed = blocks.sorted { $0.key < $1.key }.map { name, all in
-            all.count > 1 ? "\(name) (\(all.count) layers)" : all[0]
-        }
         var lines = [
             "file         \(path)",
             "sha256       \(sha256)",
             "kind         LoRA adapter for a model of architecture \(architecture)\(base.map { ", \($0)" } ?? "")",
             "rank         \(ranks.map(String.init).joined(separator: ", "))\(alpha.map { ", alpha \($0)" } ?? "")",
-            "changes      \(weights.isEmpty ? "nothing: it holds no LoRA tensors" : changed.joined(separator: ", "))",
+            "changes      \(weights.isEmpty ? "nothing: it holds no LoRA tensors" : LlamaAdapter.list(weights))",
         ]
-        if !others.isEmpty { lines.append("ignored      \(others.joined(separator: ", "))") }
+        if !others.isEmpty { lines.append("ignored      \(LlamaAdapter.list(others))") }
         lines.append("use          --baseline-lora \(path) beside --model, or \"adapter\" in implicit: and judge:")
         Console.print(lines.joined(separator: "\n"))
     }

@@ -19,7 +19,7 @@ struct LineFile<Record: Decodable & Sendable>: Sendable {
     init(path: String?, what: String, beginning: String, differences: (Record) -> [String]) throws {
         self.path = path
         if let path, FileManager.default.fileExists(atPath: path), path != "/dev/null",
-            !ContentDigest.isRegularFile(path)
+            !RegularFile.exists(path)
         {
             throw UsageError("\(path) is no regular file, so \(what) cannot be kept in it; choose another for --output")
         }
@@ -52,9 +52,11 @@ struct LineFile<Record: Decodable & Sendable>: Sendable {
         UsageError("\(path) holds something else than \(what); choose another file for --output")
     }
 
-    var otherPrompts: UsageError {
+    /// - Parameter prompt: the place of the first prompt that differs.
+    func otherPrompts(at prompt: Int) -> UsageError {
         UsageError(
-            "\(path ?? "the file") holds answers to other prompts; remove it, or choose another file for --output")
+            "\(path ?? "the file") holds answers to other prompts (prompt \(prompt + 1) differs, or is not there any more); "
+                + "remove it, or choose another file for --output")
     }
 
     /// - Parameter line: what is written of the record.

@@ -15,7 +15,7 @@ struct RunSettings: Codable, Equatable, Sendable {
 
     /// What all methods have in common. Reads every file to its end, gigabytes of models included.
     ///
-    /// - Throws: ``RewardError/unreadable(path:)``, ``StoreError`` or ``LlamaError``.
+    /// - Throws: ``LlamaError``, ``StoreError``, or `CancellationError`.
     init(_ models: ModelOptions, _ answer: AnswerOptions, _ rewards: Rewards) async throws {
         var known: [String: String] = [:]
         func digest(_ path: String) async throws -> String {

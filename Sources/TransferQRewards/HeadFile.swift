@@ -8,7 +8,7 @@ enum HeadFile {
     /// - Throws: ``RewardError/badHead(path:reason:)``.
     static func read<Head: Decodable>(_ path: String, kind: String, command: String) throws -> Head {
         // A pipe may never end, and what has been read of it cannot be read again.
-        guard ContentDigest.isRegularFile(path), let data = FileManager.default.contents(atPath: path) else {
+        guard RegularFile.exists(path), let data = FileManager.default.contents(atPath: path) else {
             throw RewardError.badHead(path: path, reason: "there is no such file, or it cannot be read")
         }
         do { return try JSONDecoder().decode(Head.self, from: data) } catch {

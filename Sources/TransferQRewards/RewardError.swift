@@ -2,7 +2,6 @@
 public enum RewardError: Error, Equatable, Sendable {
     case badHead(path: String, reason: String)
     case cannotWrite(path: String, reason: String)
-    case unreadable(path: String)
     case badData(path: String, line: Int, reason: String)
     case tooLittleData(path: String, reason: String)
     case badCheckpoint(path: String, reason: String)
@@ -16,8 +15,6 @@ extension RewardError: CustomStringConvertible {
         case .badHead(let path, let reason): "the head \(path) cannot be used: \(reason)"
         case .cannotWrite(let path, let reason):
             "\(path) cannot be written (\(reason)); free some space or choose another place"
-        case .unreadable(let path):
-            "\(path) cannot be read as a file; check the path and its permissions"
         case .badData(let path, let line, let reason): "\(path), line \(line): \(reason)"
         case .tooLittleData(let path, let reason): "\(path): \(reason)"
         case .badCheckpoint(let path, let reason): "the checkpoint \(path) cannot be converted: \(reason)"

@@ -73,7 +73,7 @@ public struct Safetensors: Sendable {
                 throw RewardError.badCheckpoint(
                     path: path, reason: "it names \(name), outside of its folder; get it again")
             }
-            guard ContentDigest.isRegularFile("\(folder)/\(name)") else {
+            guard RegularFile.exists("\(folder)/\(name)") else {
                 throw RewardError.badCheckpoint(
                     path: path, reason: "it names \(name), which is not there; get that file")
             }
@@ -195,7 +195,7 @@ public struct Safetensors: Sendable {
     /// The descriptions of a file's tensors, the length of their text, and that of the file.
     private func read(_ file: String) throws -> (header: [String: Any], length: UInt64, end: UInt64) {
         func damaged(_ reason: String) -> RewardError { .badCheckpoint(path: file, reason: "\(reason); get it again") }
-        guard ContentDigest.isRegularFile(file), let handle = FileHandle(forReadingAtPath: file) else {
+        guard RegularFile.exists(file), let handle = FileHandle(forReadingAtPath: file) else {
             throw damaged("it cannot be read")
         }
         defer { try? handle.close() }  // it was only read

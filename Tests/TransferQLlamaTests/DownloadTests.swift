@@ -75,6 +75,8 @@ import TransferQLlama
             process.executableURL = URL(filePath: "/usr/bin/env")
             process.arguments = ["python3", "-c", DownloadTests.script, folder.url.path]
             process.standardOutput = output
+            // Clients that go away are what the tests are about.
+            process.standardError = FileHandle.nullDevice
             try process.run()
             var line = Data()
             while let byte = try output.fileHandleForReading.read(upToCount: 1), byte != Data("\n".utf8) {

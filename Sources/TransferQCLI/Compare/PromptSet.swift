@@ -68,7 +68,7 @@ extension LineFile<PromptResult> {
                 $0.prompt == prompt && $0.method == method && $0.settings.seed == seed
             })
         else { return false }
-        guard result.conversation == conversation else { throw otherPrompts }
+        guard result.conversation == conversation else { throw otherPrompts(at: prompt) }
         return true
     }
 }

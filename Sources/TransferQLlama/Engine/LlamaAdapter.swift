@@ -51,9 +51,12 @@ public final class LlamaAdapter {
 
     nonisolated static let suffixes = [".lora_a", ".lora_b"]
 
-    /// Names, the first of many only.
-    private nonisolated static func list(_ names: [String]) -> String {
-        names.prefix(8).joined(separator: ", ") + (names.count > 8 ? " and \(names.count - 8) more" : "")
+    /// Names of weights, those of all layers together, as `blk.N.attn_q.weight (30 layers)`.
+    package nonisolated static func list(_ names: [String]) -> String {
+        Dictionary(grouping: names) { $0.replacing(/\.[0-9]+\./, with: ".N.") }
+            .sorted { $0.key < $1.key }
+            .map { $1.count > 1 ? "\($0) (\($1.count) layers)" : $1[0] }
+            .joined(separator: ", ")
     }
 
     /// The weights that an adapter file has tensors for, each once.

@@ -15,7 +15,7 @@ public enum GGUFFile {
         }
         guard !isDirectory.boolValue else { throw LlamaError.isDirectory(path: path) }
         // Reading a pipe would wait for somebody to write into it.
-        guard ContentDigest.isRegularFile(path) else { throw LlamaError.notRegularFile(path: path) }
+        guard RegularFile.exists(path) else { throw LlamaError.notRegularFile(path: path) }
         guard let file = FileHandle(forReadingAtPath: path) else { throw LlamaError.unreadable(path: path) }
         let magic: Data?
         do { magic = try file.read(upToCount: 4) } catch { throw LlamaError.unreadable(path: path) }
@@ -83,7 +83,7 @@ public enum GGUFFile {
 
     /// - Parameter check: called between blocks; its `CancellationError` ends the reading.
     private static func sha256(_ path: String, check: () throws -> Void) throws -> String {
-        guard ContentDigest.isRegularFile(path), let file = FileHandle(forReadingAtPath: path) else {
+        guard RegularFile.exists(path), let file = FileHandle(forReadingAtPath: path) else {
             throw LlamaError.unreadable(path: path)
         }
         var hash = SHA256()

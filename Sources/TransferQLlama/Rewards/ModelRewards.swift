@@ -161,7 +161,7 @@ public final class ModelRewards {
         }
         var data = Data(argument.utf8)
         if !argument.hasPrefix("{") {
-            guard ContentDigest.isRegularFile(argument), let contents = FileManager.default.contents(atPath: argument)
+            guard RegularFile.exists(argument), let contents = FileManager.default.contents(atPath: argument)
             else {
                 throw refused("\(argument) is no file that can be read; name one, or write JSON")
             }

@@ -69,7 +69,8 @@ struct Transfer: Sendable {
         let known = start > 0 ? ResponseHeaders(file: headers) : nil
         if let known, isComplete(known) { return }
         var arguments = [
-            "curl", "--silent", "--show-error", "--fail", "--location", "--proto-redir", "=https", "--connect-timeout",
+            "curl", "--silent", "--show-error", "--suppress-connect-headers", "--fail", "--location", "--proto-redir",
+            "=https", "--connect-timeout",
             "30",
             "--speed-limit", "1", "--speed-time", "60", "--dump-header", answer.path, "--output", partial.path,
         ]
@@ -192,11 +193,11 @@ struct ResponseHeaders: Sendable {
 
     /// Whether this may be the answer of a server that has the same file as when it answered `earlier`.
     func continues(_ earlier: ResponseHeaders) -> Bool {
-        func agrees(_ name: String) -> Bool {
-            guard let now = fields[name], let before = earlier.fields[name] else { return true }
-            return now == before
+        guard status != 200, fields["etag"] == earlier.fields["etag"] else { return false }
+        // A part may come without its date (RFC 9110, section 15.3.7), though not without its ETag.
+        if let now = fields["last-modified"], let before = earlier.fields["last-modified"], now != before {
+            return false
         }
-        guard status != 200, agrees("etag"), agrees("last-modified") else { return false }
         guard let total, let before = earlier.total else { return true }
         return total == before
     }

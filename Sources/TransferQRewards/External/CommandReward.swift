@@ -32,7 +32,7 @@ public struct CommandReward: RewardModel {
     public var files: [String] {
         name.dropFirst("command:".count).split(whereSeparator: \.isWhitespace)
             .map { $0.trimmingCharacters(in: CharacterSet(charactersIn: "'\"")) }
-            .filter(ContentDigest.isRegularFile)
+            .filter(RegularFile.exists)
     }
 
     public var range: ClosedRange<Double>? { nil }
