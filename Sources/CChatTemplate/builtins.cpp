@@ -6,9 +6,11 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <map>
 #include <mutex>
 
 #include "marked_text.h"
+#include "strictness.h"
 
 #include <transferq/jinja/runtime.h>
 
@@ -135,6 +137,63 @@ value indent(const func_args &args) {
         result.append(lines[index]);
     }
     return result.value();
+}
+
+// Python's method with {} and Jinja's filter with %s and %d; other forms are refused.
+value format(const func_args &args) {
+    const marked_text text = subject(args);
+    marked_text result;
+    size_t next = 1, start = 0;
+    const std::string &bytes = text.bytes();
+    for (size_t offset = 0; offset < bytes.size();) {
+        const std::string pair = bytes.substr(offset, 2);
+        const bool is_hole = pair == "{}" || pair == "%s" || pair == "%d";
+        if (!is_hole && (bytes[offset] == '{' || bytes[offset] == '}')) {
+            throw std::runtime_error("format() only with {} or %s");
+        }
+        offset += is_hole ? 2 : 1;
+        if (!is_hole) { continue; }
+        result.append(text.part(start, offset - 2));
+        result.append(marked_text(args.get_pos(next++)));
+        start = offset;
+    }
+    result.append(text.part(start, bytes.size()));
+    return result.value();
+}
+
+// Offsets of characters, −1 where there is none.
+template <bool from_right>
+value find(const func_args &args) {
+    const marked_text text = subject(args);
+    const std::string wanted = args.get_pos(1)->as_string().str();
+    const size_t found = from_right ? text.bytes().rfind(wanted) : text.bytes().find(wanted);
+    if (found == std::string::npos) { return mk_val<jinja::value_int>(-1); }
+    return mk_val<jinja::value_int>(static_cast<int64_t>(text.part(0, found).boundaries().size()) - 1);
+}
+
+value count(const func_args &args) {
+    const std::string wanted = args.get_pos(1)->as_string().str();
+    const marked_text text = subject(args);
+    if (wanted.empty()) { return mk_val<jinja::value_int>(static_cast<int64_t>(text.boundaries().size())); }
+    return mk_val<jinja::value_int>(static_cast<int64_t>(text.split(wanted, -1, false).size()) - 1);
+}
+
+template <bool from_right>
+value without(const func_args &args) {
+    const marked_text text = subject(args);
+    const std::string wanted = args.get_pos(1)->as_string().str();
+    const size_t size = text.bytes().size();
+    if (wanted.size() > size) { return text.value(); }
+    const size_t offset = from_right ? size - wanted.size() : 0;
+    if (text.bytes().compare(offset, wanted.size(), wanted) != 0) { return text.value(); }
+    return (from_right ? text.part(0, offset) : text.part(wanted.size(), size)).value();
+}
+
+value lines(const func_args &args) { return list(subject(args).lines()); }
+
+value is_digits(const func_args &args) {
+    const std::string text = subject(args).bytes();
+    return mk_val<jinja::value_bool>(!text.empty() && text.find_first_not_of("0123456789") == std::string::npos);
 }
 
 // Python's json.dumps, as transformers calls it.
@@ -267,6 +326,15 @@ void replace(const jinja::func_builtins &table, const char *name, jinja::func_ha
 
 }  // namespace
 
+jinja::func_handler more_text_methods(const std::string &name) {
+    static const std::map<std::string, jinja::func_handler> methods = {
+        {"find", find<false>}, {"rfind", find<true>}, {"count", count}, {"removeprefix", without<false>},
+        {"removesuffix", without<true>}, {"splitlines", lines}, {"isdigit", is_digits},
+    };
+    const auto entry = methods.find(name);
+    return entry == methods.end() ? jinja::func_handler() : entry->second;
+}
+
 void correct_builtins() {
     static std::once_flag once;
     std::call_once(once, [] {
@@ -285,7 +353,11 @@ void correct_builtins() {
         replace(text, "slice", slice);
         replace(text, "join", join_string);
         replace(text, "indent", indent);
+        replace(text, "format", format);
         replace(mk_val<jinja::value_array>()->get_builtins(), "join", join_array);
+        const auto written = [](const func_args &args) -> value { return printable(args.get_pos(0)); };
+        replace(mk_val<jinja::value_array>()->get_builtins(), "string", written);
+        replace(mk_val<jinja::value_object>()->get_builtins(), "string", written);
         const std::vector<value> kinds = {
             mk_val<jinja::value_string>(""), mk_val<jinja::value_int>(0), mk_val<jinja::value_float>(0.0),
             mk_val<jinja::value_bool>(false), mk_val<jinja::value_array>(), mk_val<jinja::value_object>(),

@@ -35,6 +35,7 @@ struct tq_rendering {
 
 #if __has_include(<transferq/jinja/runtime.h>)
 
+#include <algorithm>
 #include <ctime>
 #include <memory>
 
@@ -62,6 +63,16 @@ jinja::value input(tq_text text) {
     auto value = jinja::mk_val<jinja::value_string>(copy(text));
     value->mark_input();
     return value;
+}
+
+// The engine drops the first character of a template that has only spaces between it and its first block. Behind an
+// expression that prints nothing, it does not.
+std::string guarded(const std::string &source) {
+    const size_t block = std::min(source.find("{%"), source.find("{#"));
+    const size_t rest = source.find_first_not_of(" \t\r\f\v", 1);
+    const bool drops = block != std::string::npos && block > 0 && rest == block &&
+        std::string(" \t\r\f\v").find(source[0]) == std::string::npos;
+    return drops ? "{{ '' }}" + source : source;
 }
 
 std::string text_argument(const jinja::func_args &arguments, const char *function) {
@@ -116,6 +127,15 @@ void define(jinja::context &context, const tq_request &request, tq_rendering &re
         throw refusal{text_argument(arguments, "raise_exception")};
     };
     context.set_val("raise_exception", jinja::mk_val<jinja::value_func>("raise_exception", raise));
+    const jinja::func_handler range = [](const jinja::func_args &arguments) -> jinja::value {
+        for (const auto &bound : arguments.get_args()) {
+            if (jinja::is_val<jinja::value_int>(bound) && std::abs(bound->as_int()) > 100000) {
+                throw transferq::failure{"Range too big. The sandbox blocks ranges larger than MAX_RANGE (100000)."};
+            }
+        }
+        return jinja::global_builtins().at("range")(arguments);
+    };
+    context.set_val("range", jinja::mk_val<jinja::value_func>("range", range));
     const tq_date date = request.date;
     bool &uses_date = rendering.uses_date;
     const jinja::func_handler now = [date, &uses_date](const jinja::func_args &arguments) -> jinja::value {
@@ -132,7 +152,7 @@ bool tq_engine_is_available(void) { return true; }
 tq_template *tq_template_parse(tq_text source, char **complaint) {
     try {
         transferq::correct_builtins();
-        const std::string text = copy(source);
+        const std::string text = guarded(copy(source));
         jinja::lexer lexer;
         const jinja::lexer_result tokens = lexer.tokenize(text);
         auto result = std::make_unique<tq_template>();

@@ -224,7 +224,9 @@ marked_text marked_text::changed(letter_case to) const {
         const auto [code, length] = code_point(bytes_, offset);
         const bool rises = to == letter_case::upper || (to != letter_case::lower && begins);
         const uint32_t other = rises ? upper(code) : lower(code);
-        if (other == code) {
+        if (rises && code == 0xDF) {
+            result.append(to == letter_case::upper ? "SS" : "Ss", is_input(offset));
+        } else if (other == code) {
             result.append(part(offset, offset + length));
         } else {
             result.append(encoded(other), is_input(offset));

@@ -19,6 +19,9 @@ struct failure {
 /// of a text, and pick one.
 void make_strict(jinja::program &program);
 
+/// A value as Jinja prints it: the engine prints nothing for None and for a dictionary, and runs lists together.
+jinja::value printable(const jinja::value &object);
+
 /// The reason alone, in Jinja's words where they are known, out of what the engine says about an error.
 std::string reason(const std::string &complaint);
 

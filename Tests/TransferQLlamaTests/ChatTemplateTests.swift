@@ -84,6 +84,13 @@ import TransferQLlama
         "{{ messages[0].content | indent(2) }}", "{{ strftime_now('%A, %d %B %Y, week %U, day %j, %H:%M:%S') }}",
         "{{ raise_exception('Not \\'so\\', ' + messages[0].role) }}",
         "A{% if true %}b{% endif %}\n  {% if true %}\n c\n{% endif %}\n",
+        "\n  {% if true %}b{% endif %}", "a {#- c -#} b", "{{ none }} {{ true }} {{ messages }} {{ ('a', 'b') }}",
+        "{% for m in messages %}{% if true %}x{{ m.content }}{% break %}{% endif %}{% endfor %}",
+        "{% for i in range(4) %}{% if i == 1 %}-{% continue %}{% endif %}{{ i }}{% endfor %}",
+        "{{ 'a' ~ 1 ~ none ~ [1] }}", "{{ 1 + 'a' }}", "{{ 'a' + none }}", "{{ ['a'] + 'b' }}", "{{ range(200000) }}",
+        "{{ '%s and %d' | format('a', 2) }} {{ '{} {}'.format(messages[0].content, 1) }}",
+        "{{ messages[0].content | first }} {{ messages[0].content | last }} {{ messages[0].content | list | length }}",
+        "{{ messages[0].content.find('x') }} {{ messages[0].content.count('x') }} {{ 'aXb'.removeprefix('a') }}",
     ])
     func smallTemplatesRenderAsInJinja(source: String) throws {
         let date = try #require(TemplateDate("2026-03-07T09:05:02"))
@@ -119,7 +126,9 @@ import TransferQLlama
         "{{ m.content | indent }}",
         "{{ ' ' + m.content + ' ' }}", "{% for c in m.content %}{{ c }}{% endfor %}",
         "{{ m.content[0] }}{{ m.content[1:] }}",
-        "{{ m.content | replace('b', m.content) }}",
+        "{{ m.content | replace('b', m.content) }}", "{{ m }}", "{{ messages | string }}",
+        "{{ '%s' | format(m.content) }}",
+        "{{ '' ~ m }}", "{{ m.content | list }}",
     ])
     func whateverATemplateDoesToItUserTextIsText(expression: String) async throws {
         let model = try await Self.model("{% for m in messages %}<|im_start|>\(expression)<|im_end|>{% endfor %}")
