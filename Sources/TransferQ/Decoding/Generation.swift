@@ -84,23 +84,20 @@ public struct Generation: AsyncSequence, Sendable {
 
         /// The reward of what there is; nil without one, or when something failed.
         ///
-        /// Of a cancelled generation it is worked out apart from the cancelled task, and given up after 3 seconds.
+        /// Of a cancelled generation it is worked out apart from the cancelled task, and given up after half a second, also
+        /// when the reward goes on regardless.
         private func score(_ finishReason: FinishReason, usage: inout Usage) async throws -> RewardScore? {
             guard let model = state.task.reward, finishReason != .failed else { return nil }
             guard finishReason == .cancelled else {
                 return try await Self.score(state, ending: ending, by: model, usage: &usage)
             }
             let (state, ending) = (self.state, self.ending)
-            let work = Task {
+            let work = SeparateWork {
                 var usage = Usage()
                 let score = try await Self.score(state, ending: ending, by: model, usage: &usage)
                 return (score: score, usage: usage)
             }
-            let limit = Task {
-                try await Task.sleep(for: .seconds(3))
-                work.cancel()
-            }
-            defer { limit.cancel() }
+            work.giveUp(after: .milliseconds(500))
             // Without a reward the summary still has the answer.
             guard let result = try? await work.value else { return nil }
             usage += result.usage

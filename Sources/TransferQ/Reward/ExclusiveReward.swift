@@ -13,13 +13,13 @@ public struct ExclusiveReward: RewardModel {
     public var files: [String] { base.files }
 
     public func rewards(for completions: [Completion]) async throws -> [Double] {
-        await turn.take()
+        try await turn.take()
         defer { turn.pass() }
         return try await base.rewards(for: completions)
     }
 
     public func scores(for completions: [Completion]) async throws -> [RewardScore] {
-        await turn.take()
+        try await turn.take()
         defer { turn.pass() }
         return try await base.scores(for: completions)
     }

@@ -58,15 +58,21 @@ public struct RewardCalibration: Codable, Hashable, Sendable {
 
     /// Of a sample of rewards.
     ///
-    /// - Throws: ``TransferQError/invalidParameter(name:value:requirement:)`` when they do not differ.
+    /// - Throws: ``TransferQError/invalidParameter(name:value:requirement:)`` when they do not differ by more than what
+    ///   rounding makes of equal numbers: 1e-12 of the largest.
     public init(of rewards: [Double]) throws {
         let mean = rewards.reduce(0, +) / Double(max(1, rewards.count))
         let squares = rewards.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
         let spread = rewards.count > 1 ? (squares / Double(rewards.count - 1)).squareRoot() : 0
-        guard spread > 0, spread.isFinite else {
+        let (least, most) = (rewards.min() ?? 0, rewards.max() ?? 0)
+        let isConstant =
+            rewards.allSatisfy(\.isFinite) && !(most - least > 1e-12 * max(abs(least), abs(most)))
+        guard !isConstant, spread > 0, spread.isFinite else {
             throw TransferQError.invalidParameter(
-                name: "the spread of the rewards of \(rewards.count) answers", value: "\(spread)",
-                requirement: "above 0; calibrate on more, and more varied, answers")
+                name: "the spread of the rewards of \(rewards.count) answers", value: isConstant ? "0" : "\(spread)",
+                requirement: isConstant
+                    ? "above 0 (all were \(least): check the reward, or calibrate on more, and more varied, answers)"
+                    : "above 0 and finite (check the reward)")
         }
         self.init(mean: mean, spread: spread, count: rewards.count)
     }
@@ -94,10 +100,12 @@ extension RewardModel {
     /// The scores, after a check that there is one finite number for each completion within the stated range, with a
     /// part for each part name where there are parts.
     ///
-    /// - Throws: ``TransferQError`` that names the reward and the first offending value.
+    /// Cancelling the calling task ends the wait within 0.15 seconds, also when the reward goes on regardless.
+    ///
+    /// - Throws: ``TransferQError`` that names the reward and the first offending value; `CancellationError`.
     public func checkedScores(for completions: [Completion]) async throws -> [RewardScore] {
         guard !completions.isEmpty else { return [] }
-        let scores = try await scores(for: completions)
+        let scores = try await endedByCancellation { try await self.scores(for: completions) }
         guard scores.count == completions.count else {
             throw TransferQError.rewardCount(reward: name, expected: completions.count, got: scores.count)
         }

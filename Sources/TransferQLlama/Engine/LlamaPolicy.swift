@@ -329,7 +329,7 @@ public final class LlamaPolicy: Policy, CellKeeper {
     private func exclusively<Result: Sendable>(
         whenSettled: Bool = true, _ work: @InferenceActor (AbortSignal) async throws -> Result
     ) async throws -> Result {
-        await turn.take()
+        try await turn.take()
         defer { turn.pass() }
         let signal = AbortSignal()
         return try await withTaskCancellationHandler {

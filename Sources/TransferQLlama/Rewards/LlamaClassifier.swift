@@ -46,7 +46,7 @@ public final class LlamaClassifier {
     /// - Throws: ``LlamaError/promptTooLong(tokens:limit:)``, ``LlamaError/decodeFailed(code:reason:)``,
     ///   `CancellationError`.
     public func scores(of completions: [Completion]) async throws -> [[Float]] {
-        await turn.take()
+        try await turn.take()
         defer { turn.pass() }
         let signal = AbortSignal()
         return try await withTaskCancellationHandler {

@@ -39,7 +39,7 @@ final class ReadingDesk {
     /// - Throws: ``LlamaError/promptTooLong(tokens:limit:)`` when one does not fit the model; `CancellationError`.
     func states(of texts: [[Token]], prompt: [Token]) async throws -> [PooledState] {
         guard !texts.isEmpty else { return [] }
-        await turn.take()
+        try await turn.take()
         defer { turn.pass() }
         return try await stateReader(prompt: prompt, texts: texts).states(of: texts)
     }

@@ -39,7 +39,7 @@ public struct CommandReward: RewardModel {
 
     public func rewards(for completions: [Completion]) async throws -> [Double] {
         let line = try RewardProtocol.encoded(RewardProtocol.Request(completions)) + Data("\n".utf8)
-        await turn.take()
+        try await turn.take()
         defer { turn.pass() }
         // Who gave up while others had their turns leaves the program alone.
         try Task.checkCancellation()
