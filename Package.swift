@@ -66,7 +66,7 @@ let package = Package(
             name: "TransferQTests", dependencies: ["TransferQ", "TransferQTheory"], swiftSettings: settings),
         .testTarget(
             name: "TransferQRewardsTests", dependencies: ["TransferQRewards", "TransferQDigest", "TransferQ"],
-            exclude: ["server.py"],
+            exclude: ["server.py", "servers.py"],
             swiftSettings: settings),
         // Model files that tests write themselves, and the real one that set-up brought.
         .target(

@@ -231,7 +231,8 @@ import TransferQRewards
 
     /// Lengths of the responses, or of the dialogues for servers that take texts.
     @Test(arguments: [
-        "/reward", "/array", "/score", "/shaky", "/classify#class=1", "/pooling?model=m", "/predict#class=1",
+        "/reward", "/array", "/score#form=rewards", "/shaky", "/classify#class=1", "/pooling?model=m",
+        "/predict#class=1",
     ])
     func formsOfServersAreUnderstood(path: String) async throws {
         let server = try testServer()

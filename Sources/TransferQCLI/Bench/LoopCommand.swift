@@ -171,16 +171,10 @@ extension Decision {
 
 /// The loop in Python, a child that answers a line with a line.
 private final class LoopProcess {
-    private let child = Process()
-    private let input = Pipe()
-    private let output = Pipe()
+    private let child: ChildProcess
 
     init(_ command: LoopCommand, model: String) async throws {
         let path = command.head ?? command.steering.reward
-        child.executableURL = URL(filePath: "/usr/bin/env")
-        child.arguments = [command.python, command.script]
-        child.standardInput = input
-        child.standardOutput = output
         let head = try LinearHead.read(path)
         guard head.pooling != .end else {
             throw UsageError("\(path) pools at the end of a text, which the loop does not; use last, mean or both")
@@ -190,23 +184,20 @@ private final class LoopProcess {
             var fields = try JSONSerialization.jsonObject(with: data) as? [String: Any]
         else { throw UsageError("\(path) cannot be read; name a head file") }
         fields["standardize"] = true
-        try child.run()
+        child = try ChildProcess("/usr/bin/env", [command.python, command.script], input: .pipe, output: .pipe)
         _ = try exchange([
             "model": model, "head_model": backbone, "dtype": command.dtype,
             "threads": command.steering.models.threads ?? ProcessInfo.processInfo.activeProcessorCount, "head": fields,
         ])
     }
 
-    deinit { child.terminate() }
-
     private func exchange(_ object: [String: Any]) throws -> [String: Any] {
         var line = try JSONSerialization.data(withJSONObject: object)
         line.append(UInt8(ascii: "\n"))
-        try input.fileHandleForWriting.write(contentsOf: line)
+        try child.input?.write(contentsOf: line)
         var reply = Data()
         while reply.last != UInt8(ascii: "\n") {
-            let part = output.fileHandleForReading.availableData
-            guard !part.isEmpty else {
+            guard let part = child.output?.availableData, !part.isEmpty else {
                 throw UsageError(
                     "the loop in transformers ended; give --python with torch, transformers, gguf and accelerate")
             }

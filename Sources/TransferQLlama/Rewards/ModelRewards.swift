@@ -1,6 +1,6 @@
 public import Foundation
 public import TransferQ
-import TransferQRewards
+public import TransferQRewards
 
 /// All kinds of rewards, those included that need a model or another process.
 @InferenceActor
@@ -10,28 +10,32 @@ public final class ModelRewards {
     private let timeout: Double
     private let likely: [String]
     private let heads: URL?
+    private let warn: @Sendable (String) -> Void
     private var readers: [String: TextReader] = [:]
 
     /// - Parameters:
     ///   - timeout: seconds that a program or server may take for a batch.
     ///   - likely: model files in use, which a head's backbone is looked for among first.
     ///   - heads: a folder of head files that are known by their names.
+    ///   - warn: gets sentences of programs and servers about what looks wrong but is no error.
     public nonisolated init(
-        shelf: ModelShelf, threads: Int? = nil, timeout: Double = 60, likely: [String] = [], heads: URL? = nil
+        shelf: ModelShelf, threads: Int? = nil, timeout: Double = 60, likely: [String] = [], heads: URL? = nil,
+        warn: @escaping @Sendable (String) -> Void = RewardWarning.print
     ) {
         self.shelf = shelf
         self.threads = threads
         self.timeout = timeout
         self.likely = likely
         self.heads = heads
+        self.warn = warn
     }
 
     /// `head`, `gguf`, `implicit`, `judge`, `command`, `http` and `https` besides the rules.
     public nonisolated var catalogue: RewardCatalogue {
-        let timeout = timeout
+        let (timeout, warn) = (timeout, warn)
         func server(_ scheme: String) -> RewardKind {
             RewardKind(name: scheme, argument: "//HOST/PATH", summary: "a server's answer to a POST") {
-                ExclusiveReward(try HTTPReward(address: "\(scheme):\($0)", timeout: timeout))
+                ExclusiveReward(try HTTPReward(address: "\(scheme):\($0)", timeout: timeout, warn: warn))
             }
         }
         return RewardCatalogue.rules.adding([
@@ -53,7 +57,7 @@ public final class ModelRewards {
                 summary: "log-odds of yes to a question: {\"question\": \"… {response} …\", \"model\": …}"
             ) { try await self.judge($0) },
             RewardKind(name: "command", argument: "COMMAND", summary: "a program that reads and writes JSON lines") {
-                try CommandReward(command: $0, timeout: timeout)
+                try CommandReward(command: $0, timeout: timeout, warn: warn)
             },
             server("http"), server("https"),
         ])

@@ -1,4 +1,5 @@
 import Foundation
+import TransferQRewards
 
 /// A program that runs beside this one: curl, python3, or this program again as a probe.
 struct ChildProgram: Sendable {
@@ -19,45 +20,45 @@ struct ChildProgram: Sendable {
     /// Where its standard output goes; nil throws it away.
     var output: FileHandle?
 
-    /// Runs the program to its end. Cancelling the calling task kills it.
+    /// Runs the program to its end. Cancelling the calling task ends it.
     ///
-    /// - Parameter whileRunning: called ten times a second.
+    /// - Parameter whileRunning: called ten times a second, at first more often.
     /// - Throws: `CancellationError`.
     func run(whileRunning: () -> Void = {}) async throws -> Outcome {
-        let child = Process()
-        child.executableURL = executable
-        child.arguments = arguments
         // A file, not a pipe: a program that says much would fill a pipe that nobody reads meanwhile.
         let log = FileManager.default.temporaryDirectory.appending(path: "transferq-\(UUID().uuidString).log")
         _ = FileManager.default.createFile(atPath: log.path, contents: nil)
         // It may be gone already, with the folder.
         defer { try? FileManager.default.removeItem(at: log) }
-        let standardInput = Pipe()
-        child.standardError = FileHandle(forWritingAtPath: log.path) ?? FileHandle.nullDevice
         // A debugger that llama.cpp calls when it dies would only be slow.
-        child.environment = ProcessInfo.processInfo.environment.merging(["GGML_NO_BACKTRACE": "1"]) { $1 }
-        child.standardOutput = output ?? FileHandle.nullDevice
-        child.standardInput = standardInput
-        do { try child.run() } catch {
-            return Outcome(status: 127, wasSignalled: false, complaints: error.localizedDescription)
+        let environment = ProcessInfo.processInfo.environment.merging(["GGML_NO_BACKTRACE": "1"]) { $1 }
+        let child: ChildProcess
+        do {
+            child = try ChildProcess(
+                executable.path, arguments, environment: environment, input: .pipe,
+                output: output.map { .file($0) } ?? .null,
+                errors: FileHandle(forWritingAtPath: log.path).map { .file($0) } ?? .null)
+        } catch {
+            return Outcome(status: 127, wasSignalled: false, complaints: "\(error)")
         }
+        // Also when this is cancelled.
+        defer { child.end() }
         // A program that has gone already says why by its exit code.
-        try? standardInput.fileHandleForWriting.write(contentsOf: Data(input.utf8))
-        try? standardInput.fileHandleForWriting.close()
-        try await withTaskCancellationHandler {
-            while child.isRunning {
-                whileRunning()
-                // A cancelled sleep ends at once; the child is then on its way out.
-                try? await Task.sleep(for: .milliseconds(100))
-            }
-            child.waitUntilExit()
-            try Task.checkCancellation()
-        } onCancel: {
-            kill(child.processIdentifier, SIGKILL)
+        try? child.input?.write(contentsOf: Data(input.utf8))
+        try? child.input?.close()
+        var pause = 0.005
+        while child.isRunning {
+            whileRunning()
+            try await Task.sleep(for: .seconds(pause))
+            pause = min(0.1, 1.5 * pause)
+        }
+        try Task.checkCancellation()
+        guard let status = child.end() else {
+            return Outcome(status: 127, wasSignalled: false, complaints: "the system does not let go of it")
         }
         let said = String(decoding: FileManager.default.contents(atPath: log.path) ?? Data(), as: UTF8.self)
         return Outcome(
-            status: child.terminationStatus, wasSignalled: child.terminationReason == .uncaughtSignal,
+            status: status.code, wasSignalled: status.wasSignalled,
             complaints: said.trimmingCharacters(in: .whitespacesAndNewlines))
     }
 }
