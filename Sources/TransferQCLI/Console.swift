@@ -16,7 +16,7 @@ enum Console {
     }
 
     /// One line to standard error.
-    static func say(_ line: String) { write("transferq: \(line)\n", to: FileHandle.standardError) }
+    static func say(_ line: String) { write("transferq: \(line)\n", to: STDERR_FILENO) }
 
     private static let said = Mutex<Set<String>>([])
 
@@ -26,28 +26,39 @@ enum Console {
     }
 
     /// Lines to standard error as they are.
-    static func draw(_ text: String) { write(text + "\n", to: FileHandle.standardError) }
+    static func draw(_ text: String) { write(text + "\n", to: STDERR_FILENO) }
 
     /// A line that replaces itself, on a terminal only; an empty one clears it.
     static func progress(_ text: String) {
         guard isErrorTerminal else { return }
-        write("\r\u{1B}[K\(text)", to: FileHandle.standardError)
+        write("\r\u{1B}[K\(text)", to: STDERR_FILENO)
     }
 
     static func print(_ text: String, terminator: String = "\n") {
-        write(text + terminator, to: FileHandle.standardOutput)
+        write(text + terminator, to: STDOUT_FILENO)
     }
 
-    private static func write(_ text: String, to file: FileHandle) {
-        do {
-            try file.write(contentsOf: Data(text.utf8))
-        } catch {
-            // Nobody reads any more, or the disk is full: saying so may be impossible, going on is pointless.
-            if file !== FileHandle.standardError {
-                try? FileHandle.standardError.write(
-                    contentsOf: Data("transferq: error: the output could not be written\n".utf8))  // as above
+    /// Writes all of a text, or ends the program: quietly, as by SIGPIPE, when the reader of a pipe has gone, since nothing
+    /// went wrong then; with a sentence and 1 when the disk is full.
+    private static func write(_ text: String, to descriptor: Int32) {
+        var bytes = Array(text.utf8)[...]
+        while !bytes.isEmpty {
+            let written = bytes.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }
+            if written >= 0 {
+                bytes = bytes.dropFirst(written)
+                continue
             }
-            Foundation.exit(1)
+            switch errno {
+            case EINTR: continue
+            case EAGAIN:
+                var room = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+                poll(&room, 1, 1000)
+            case EPIPE: Interruption.endByBrokenPipe()
+            default:
+                let reason = String(cString: strerror(errno))
+                if descriptor != STDERR_FILENO { say("error: the output could not be written (\(reason))") }
+                Foundation.exit(1)
+            }
         }
     }
 }
@@ -90,28 +101,5 @@ final class Progress: Sendable {
         } else if isNew, tenth < 10, seconds > 5 {
             Console.say(line)
         }
-    }
-}
-
-/// Runs work that Ctrl-C cancels.
-enum Interruption {
-    static func cancellable<Result: Sendable>(
-        _ work: @escaping @Sendable () async throws -> Result
-    ) async throws -> Result {
-        let task = Task { try await work() }
-        // A parent may have handed the signal down blocked; then it would never arrive.
-        var signals = sigset_t()
-        sigemptyset(&signals)
-        sigaddset(&signals, SIGINT)
-        pthread_sigmask(SIG_UNBLOCK, &signals, nil)
-        signal(SIGINT, SIG_IGN)
-        let source = DispatchSource.makeSignalSource(signal: SIGINT, queue: .global(qos: .userInitiated))
-        source.setEventHandler { task.cancel() }
-        source.resume()
-        defer {
-            source.cancel()
-            signal(SIGINT, SIG_DFL)
-        }
-        return try await task.value
     }
 }

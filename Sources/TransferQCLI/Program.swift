@@ -32,6 +32,7 @@ enum Program {
     static func main() async {
         // A reader that has gone is met where the output is written.
         signal(SIGPIPE, SIG_IGN)
+        Interruption.listen()
         do {
             for (index, argument) in CommandLine.unsafeArguments.enumerated() where argument == nil {
                 throw UsageError("argument \(index) is not valid UTF-8; convert it, for example with iconv")
@@ -57,10 +58,10 @@ extension CommandLine {
 
 /// Turns every error into one sentence on standard error and an exit code.
 enum Failure {
-    /// Exit codes: 1 failure, 64 wrong use, 130 interrupted.
+    /// Exit codes: 1 failure, 64 wrong use; 130, 143 and 129 interrupted by Ctrl-C, SIGTERM and SIGHUP.
     static func code(of error: any Error) -> Int32 {
         switch error {
-        case is CancellationError: 130
+        case is CancellationError: Interruption.exitCode
         case let failure as PromptFailure: code(of: failure.reason)
         case is UsageError, is TabularError: 64
         case let error as TransferQError:
@@ -86,7 +87,7 @@ enum Failure {
 
     static func exit(_ error: any Error) -> Never {
         switch error {
-        case is CancellationError: Console.say("interrupted")
+        case is CancellationError: Interruption.end()
         case is UsageError, is TransferQError, is TabularError, is LlamaError, is StoreError, is ProbeFailure,
             is RewardError, is PromptFailure:
             Console.say("error: \(error)")
