@@ -93,6 +93,7 @@ import TransferQRewards
         let bare = try fit("", "bare.json")
         #expect(
             bare.status == 0 && bare.complaints.contains("none of the 80 answers has a prompt"), "\(bare.complaints)")
+        #expect(bare.output.contains("held out, answers without their prompts: "), "\(bare.output)")
         #expect(bare.output.contains("no prompts: the reward was fitted and measured on answers by themselves"))
         #expect(try LinearHead.read(folder.file("bare.json").path).training?.withoutPrompt ?? 0 > 0)
         let inspected = try run(["reward", "inspect", folder.file("bare.json").path])

@@ -84,5 +84,6 @@ import TransferQRewards
         #expect(try RewardData.conversation(in: object, path: "m") == [Message(role: "user", content: "Hi")])
         #expect(throws: RewardError.self) { try RewardData.conversation(in: Data("{}".utf8), path: "m") }
         #expect(throws: RewardError.self) { try RewardData.conversation(in: Data("[NaN]".utf8), path: "m") }
+        #expect(throws: RewardError.self) { try RewardData.conversation(in: Data("\"Hi\"".utf8), path: "m") }
     }
 }

@@ -125,6 +125,10 @@ import TransferQRewards
     }
 
     static let refused: [(record: String, sentences: [String])] = [
+        (
+            #"{"question_id": 81, "category": "writing", "turns": ["a", "b"]}"#,
+            ["MT-Bench", "jq -c '{prompt: .turns[0]}'"]
+        ),
         (#"{"human_ref_A": "a", "human_ref_B": "b", "history": "h", "labels": 1}"#, ["SHP", "jq -c 'if .labels == 1"]),
         (
             #"{"prompt": "p", "response_0": "a", "response_1": "b", "better_response_id": 1}"#,

@@ -133,7 +133,7 @@ struct RewardFitCommand: AsyncParsableCommand {
         let report = """
             \(output): \(fitData.count) fitted on, \(pooling.rawValue) states of \(backbone.model)\
             \(backbone.type.map { " in \($0)" } ?? ""), λ \(fit.regularization.significant())
-            accuracy on \(accuracy.count) held out: \(accuracy.accuracy.fixed(3)) \
+            accuracy on \(accuracy.count) held out\(held.hasNoPrompts ? ", answers without their prompts" : ""): \(accuracy.accuracy.fixed(3)) \
             (95 %: \(accuracy.low.fixed(3)) to \(accuracy.high.fixed(3))), on the fitted \
             \(HeadFit.accuracy(fit.margins(fitData)).accuracy.fixed(3))
             \(readSeconds.fixed(1)) s to read (\(await reader.decodedTokens) tokens), \
@@ -159,11 +159,13 @@ private struct FitFeatures {
     /// Answers that nobody asked for: the reward learns nothing from them about whether an answer fits its prompt.
     var withoutPrompt: Int { answers.count { !$0.hasPrompt } }
 
+    var hasNoPrompts: Bool { withoutPrompt == answers.count }
+
     /// A line for the report; empty where all answers have their prompts.
     var promptNote: String {
         let missing = withoutPrompt
         guard missing > 0 else { return "" }
-        return missing == answers.count
+        return hasNoPrompts
             ? "\nno prompts: the reward was fitted and measured on answers by themselves, and knows nothing of what they answer"
             : "\n\(missing) of \(answers.count) answers fitted on have no prompt"
     }

@@ -124,6 +124,7 @@ struct RefusedForm {
             name: "an answer of transferq generate --output, without its prompt",
             keys: ["approximations", "conversation", "response", "settings"],
             advice: "put the prompt and the response together as {\"prompt\", \"response\"}"),
+        RefusedForm(name: "MT-Bench's questions", keys: ["question_id", "turns"], filter: "{prompt: .turns[0]}"),
         RefusedForm(
             name: "a dialogue under the key \"transcript\"", keys: ["transcript"], filter: "{prompt: .transcript}"),
         RefusedForm(

@@ -152,7 +152,9 @@ public enum RewardData: Sendable {
             let inner = value.object.flatMap { object in
                 ["messages", "conversations"].lazy.compactMap { object[$0] }.first
             }
-            return try Dialogue(inner ?? value, field: "the list").messages
+            let dialogue = try Dialogue(inner ?? value, field: "the conversation")
+            guard !dialogue.isPlain else { throw RecordFault("it must be a list of messages, not a text") }
+            return dialogue.messages
         } catch let fault as RecordFault {
             throw RewardError.badData(path: path, line: 1, reason: fault.reason)
         }
