@@ -78,11 +78,6 @@ struct Batch {
                 parallel: parallel)
         }
         let dependsOnNeighbours = lanes.sharesBatches && !loaded.areAllPrecise
-        if dependsOnNeighbours {
-            Console.say(
-                "answers share batches, and weights of fewer than 32 bits make them depend on each other; with "
-                    + "--parallel 1, or a model in 32 bits (MODEL@f32), they do not")
-        }
         try await lanes.run(places.count, keepsLate: keepsLate) { [self] index, lane in
             var answer = try await answer(
                 places[index], prompts[index], lane.workplace, rewards, warns: index == 0, wantsTrace: wantsTrace)
@@ -216,10 +211,16 @@ struct BatchRun {
                 let line = Line(answer: answer, conversation: key, settings: settings)
                 try lines.append(Record(prompt: answer.place, conversation: key, settings: settings), line: line)
                 if !isQuiet { Console.print(isJSON ? try JSON.line(line) : Self.text(answer)) }
-                totals.add(answer.figures)
+                totals.add(answer)
                 progress.update(lines.records.count)
             }
             return totals
+        }
+        if totals.dependOnNeighbours {
+            Console.say(
+                "these answers shared batches, and with weights of fewer than 32 bits what shares a batch moves the last bits "
+                    + "of each: the same command gives the same answers, but a prompt alone may get another one. With "
+                    + "--parallel 1, or a model in 32 bits (MODEL@f32), it does not")
         }
         Console.draw(totals.line(seconds: (clock.now - start) / .seconds(1)))
     }
@@ -232,8 +233,13 @@ struct BatchRun {
         var rewards: [Double] = []
         var usage = Usage()
 
-        mutating func add(_ figures: AnswerFigures) {
+        /// Whether any of them does.
+        var dependOnNeighbours = false
+
+        mutating func add(_ answer: BatchAnswer) {
+            let figures = answer.figures
             answers += 1
+            dependOnNeighbours = dependOnNeighbours || answer.dependsOnNeighbours
             if let reward = figures.reward { rewards.append(reward) }
             usage += figures.usage
         }
