@@ -35,7 +35,7 @@ import Testing
         #expect(try run([script]).complaints.contains("say what to do"))
         // What a plain `swift build` compiles first.
         let check = Self.repository.appending(path: "Sources/CBuildCheck/check.c").path
-        let plain = try run(["clang", "-fsyntax-only", check])
+        let plain = try run(["clang", "-fsyntax-only", "-nostdinc", check])
         #expect(plain.status != 0 && plain.complaints.contains("scripts/swift build"), "\(plain.complaints)")
     }
 
