@@ -31,6 +31,7 @@ struct RunSettings: Codable, Equatable, Sendable {
         if let name = models.baseline { group["baseline"] = try await content(try await ModelFiles.path(name)) }
         if let path = models.baselineLora { group["adapter of the baseline"] = try await content(path) }
         group["system prompt of the baseline"] = models.baselineSystem.map(Self.short)
+        group["date that templates are told"] = try await Self.templateDate(models)
         groups["models"] = group
 
         group = ["value": answer.value].compactMapValues { $0 }
@@ -55,6 +56,17 @@ struct RunSettings: Codable, Equatable, Sendable {
         group["time budget"] = answer.timeBudget.map { "\($0)" }
         group["token budget"] = answer.tokenBudget.map { "\($0)" }
         groups["answer"] = group
+    }
+
+    /// The date that stands in prompts because a chat template asks for it: as it was set, or else the day; nil when none
+    /// asks.
+    private static func templateDate(_ models: ModelOptions) async throws -> String? {
+        for name in [models.model] + (models.baseline.map { [$0] } ?? []) {
+            let model = try await ModelFiles.load(await ModelFiles.path(name))
+            guard await model.chatTemplate?.contains("strftime_now") == true else { continue }
+            return models.date?.description ?? String("\(TemplateDate.current)".prefix { $0 != "T" })
+        }
+        return nil
     }
 
     /// The settings of the answers of one method.

@@ -91,6 +91,23 @@ import TransferQLlama
         #expect(wrong.status == 64)
     }
 
+    /// Answers to prompts of another day are another run's.
+    @Test func aRunGoesOnWithPromptsOfItsDateOnly() throws {
+        try write("{{ strftime_now('%Y') }} {{ messages[0].content }}<|im_end|>")
+        let prompts = folder.file("prompts.jsonl")
+        try Data("{\"prompt\": \"a\"}\n".utf8).write(to: prompts)
+        func run(_ date: String) throws -> ProgramRun {
+            try ProgramRun.run([
+                "generate", "--batch", prompts.path, "--model", file, "--method", "greedy", "--max-tokens", "1",
+                "--output", folder.file("answers.jsonl").path, "--date", date,
+            ])
+        }
+        #expect(try run("1999-12-31").status == 0)
+        #expect(try run("1999-12-31").status == 0)
+        let other = try run("2000-01-01")
+        #expect(other.status != 0 && other.complaints.contains("date that templates are told"), "\(other.complaints)")
+    }
+
     @Test(arguments: [
         ("{% for m in messages %}{{ m.content", "cannot be laid out"),
         ("{{ raise_exception('Nobody may speak') }}", "Nobody may speak"),
