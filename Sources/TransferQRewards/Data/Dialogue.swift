@@ -177,6 +177,8 @@ enum TurnText {
     /// The name of the layout of a whole dialogue in one text; nil for a text that is none, as far as one can see.
     static func layout(of text: String) -> String? {
         let start = text.drop(while: \.isWhitespace)
+        // Nearly all texts begin otherwise, and are many.
+        guard let first = start.utf8.first, "<[#BU".utf8.contains(first) else { return nil }
         return layouts.first { layout in
             layout.user.contains(where: start.hasPrefix) && start.contains(layout.assistant)
         }?.name
