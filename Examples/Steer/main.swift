@@ -20,6 +20,6 @@ let method = try DecodingMethods.make("transfer-q", ["k": 10, "horizon": 12, "al
 for try await event in try Generation(task: task, method: method.method) {
     switch event {
     case .step(let step): print(step.text, terminator: "")
-    case .finished(let summary): print("\nreward \(summary.reward ?? 0), KL \(summary.kl ?? 0) nats")
+    case .finished(let summary): print("\nreward \(summary.reward ?? 0), KL \(summary.kl ?? 0) (\(summary.klKind))")
     }
 }

@@ -9,8 +9,8 @@ struct CandidateView {
     private var columns: Int? { Console.errorColumns }
 
     func lines(_ step: DecodingStep) -> String {
-        let kl = step.cumulativeKL.map { $0.fixed(2) } ?? "unknown"
-        var lines = ["step \(step.index + 1)   KL so far \(kl) nats" + gain(step)]
+        let kl = step.cumulativeKL.map { "so far: " + step.cumulativeKLKind.sentence($0) } ?? "KL unknown"
+        var lines = ["step \(step.index + 1)   \(kl)" + gain(step)]
         for candidate in step.decision.candidates.prefix(shown) { lines.append(line(candidate, step: step)) }
         let hidden = step.decision.candidates.dropFirst(shown)
         if let chosen = hidden.first(where: { $0.tokens == step.decision.tokens }) {

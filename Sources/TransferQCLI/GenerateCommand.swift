@@ -99,7 +99,7 @@ enum Summary {
         let usage = summary.usage
         var parts = [method]
         if let reward = summary.reward { parts.append("reward \(reward.fixed(3))") }
-        if let kl = summary.kl { parts.append("KL \(summary.klIsBound ? "≤ " : "")\(kl.fixed(2)) nats") }
+        if let kl = summary.kl { parts.append(summary.klKind.sentence(kl)) }
         parts.append("\(usage.completionTokens) tokens (\(usage.rolloutTokens) in rollouts)")
         parts.append("\(usage.rewardCalls) rewards")
         if let size = summary.diagnostics.effectiveSampleSize, size > 1 {
@@ -116,8 +116,8 @@ enum Summary {
             parts.append("\((100 * share).fixed(0)) % of steps certified")
         }
         parts += approximations.map { "approximate: \($0)" }
-        if summary.diagnostics.audited > 0 {
-            parts.append("\(summary.diagnostics.auditMisses) of \(summary.diagnostics.audited) checks failed")
+        if let rate = summary.diagnostics.auditMissRate {
+            parts.append("\(rate.hits) of \(rate.count) checked steps failed (\(rate.text))")
         }
         parts.append("\(usage.seconds.fixed(1)) s")
         parts.append(summary.finishReason.rawValue)

@@ -258,6 +258,12 @@ struct AnswerOptions: ParsableArguments {
     @Option(help: "Approximate: a value head, head:FILE, in place of rollouts (see: transferq value fit --help).")
     var value: String?
 
+    @Option(
+        help:
+            "What --confidence assumes of values: a file of transferq value confidence (default: as measured on the demonstration model and head)."
+    )
+    var confidenceCalibration: String?
+
     @Option(parsing: .unconditional, help: "Longest answer in tokens.")
     var maxTokens = 128
 
@@ -287,6 +293,10 @@ struct AnswerOptions: ParsableArguments {
 
     /// Refuses what none of the methods would use.
     func check(methods: [ConfiguredMethod]) throws {
+        guard confidenceCalibration == nil || methods.contains(where: \.hasConfidence) else {
+            throw UsageError(
+                "--confidence-calibration is for --confidence; leave it out, or add for example --confidence 0.99")
+        }
         guard baselineReward.isEmpty || methods.contains(where: { $0.name == TransferQIndirect.name }) else {
             throw UsageError("--baseline-reward is for \(TransferQIndirect.name); leave it out, or add that method")
         }

@@ -47,9 +47,7 @@ struct AnswerFigures: Encodable {
     let reward: Double?
     /// What each part of the sum adds, by its name.
     let rewardParts: [String: Double]
-    /// Nats.
-    let kl: Double?
-    let klIsBound: Bool
+    let kl: KLFields
     /// Means over the steps.
     let effectiveSampleSize: Double?
     let rewardSpread: Double?
@@ -70,8 +68,7 @@ struct AnswerFigures: Encodable {
         reward = summary.reward
         rewardParts = Dictionary(
             zip(session.reward?.partNames ?? [], summary.rewardParts), uniquingKeysWith: +)
-        kl = summary.kl
-        klIsBound = summary.klIsBound
+        kl = KLFields(nats: summary.kl, kind: summary.klKind)
         effectiveSampleSize = summary.diagnostics.effectiveSampleSize
         rewardSpread = summary.diagnostics.rewardSpread
         outsideProbability = summary.diagnostics.outsideProbability
@@ -84,7 +81,7 @@ struct AnswerFigures: Encodable {
     }
 
     private enum CodingKeys: CodingKey {
-        case response, finishReason, reward, rewardParts, kl, klIsBound, effectiveSampleSize, rewardSpread,
+        case response, finishReason, reward, rewardParts, effectiveSampleSize, rewardSpread,
             outsideProbability, search, approximations, usage, seed, systemFolded, templateDate
     }
 
@@ -95,8 +92,7 @@ struct AnswerFigures: Encodable {
         try container.encode(finishReason, forKey: .finishReason)
         try container.encode(reward, forKey: .reward)
         if !rewardParts.isEmpty { try container.encode(rewardParts, forKey: .rewardParts) }
-        try container.encode(kl, forKey: .kl)
-        try container.encode(klIsBound, forKey: .klIsBound)
+        try kl.encode(to: encoder)
         try container.encode(effectiveSampleSize, forKey: .effectiveSampleSize)
         try container.encode(rewardSpread, forKey: .rewardSpread)
         try container.encode(outsideProbability, forKey: .outsideProbability)
@@ -122,6 +118,9 @@ struct AnswerReport: Encodable {
         var parameters: [String: ParameterValue?] = ["name": .text(method.name)]
         for parameter in method.parameters { parameters.updateValue(parameter.value, forKey: parameter.name) }
         parameters["max-tokens"] = .integer(session.maximumLength)
+        if method.hasConfidence {
+            parameters["confidence-calibration"] = .text((session.rewards.confidence ?? .standard).source)
+        }
         if let reward = session.reward { parameters["reward"] = .text(reward.name) }
         if let reward = session.rewards.baseline { parameters["baseline-reward"] = .text(reward.name) }
         self.method = parameters
@@ -147,8 +146,11 @@ struct SearchFigures: Encodable {
     let certifiedShare: Double
     let gatedShare: Double
     let expectedError: Double
+    /// Steps that were checked, and those of them that failed; see ``Diagnostics/audited``.
     let audited: Int
     let auditMisses: Int
+    /// The 95 % interval of the probability of a failure; nil without a check.
+    let auditMissRate: ShareInterval?
     let rolloutTokensPerToken: Double
     /// Of the tokens of rollouts, those that earlier ones had written.
     let reusedShare: Double
@@ -165,6 +167,7 @@ struct SearchFigures: Encodable {
         expectedError = figures.expectedError ?? 0
         audited = figures.audited
         auditMisses = figures.auditMisses
+        auditMissRate = figures.auditMissRate
         rolloutTokensPerToken = Double(usage.rolloutTokens) / Double(max(1, usage.completionTokens))
         reusedShare = Double(usage.reusedTokens) / Double(max(1, usage.reusedTokens + usage.rolloutTokens))
         batchWidth = Double(usage.rollouts) / Double(max(1, usage.rolloutBatches))
@@ -207,6 +210,9 @@ struct TraceLine: Encodable {
     let candidates: [Candidate]
     let kl: Double?
     let cumulativeKL: Double?
+    /// What `kl` and `cumulativeKL` are.
+    let klKind: KLKind
+    let cumulativeKLKind: KLKind
     let alpha: Double?
     let outsideProbability: Double?
 
@@ -232,6 +238,8 @@ struct TraceLine: Encodable {
         }
         kl = step.decision.kl
         cumulativeKL = step.cumulativeKL
+        klKind = step.decision.klKind
+        cumulativeKLKind = step.cumulativeKLKind
         alpha = step.decision.alpha
         outsideProbability = step.decision.outsideProbability
     }

@@ -90,6 +90,13 @@ struct RunSettings: Codable, Equatable, Sendable {
     /// Nil where nothing is kept, so that nothing is known.
     var seed: String? { groups["answer"]?["seed"] }
 
+    /// The settings of the same answer under any seed.
+    var withoutSeed: RunSettings {
+        var settings = self
+        settings.groups["answer"]?["seed"] = nil
+        return settings
+    }
+
     /// Long values by their beginning and a hash.
     private static func short(_ text: String) -> String {
         guard text.count > 80 else { return text }

@@ -56,6 +56,7 @@ struct Session: Sendable {
         task.budget = budget
         task.batchWidth = workplace.batchWidth
         task.valueHead = rewards.value
+        if let confidence = rewards.confidence { task.confidenceCalibration = confidence }
         return task
     }
 
@@ -82,6 +83,11 @@ struct Session: Sendable {
         var hasStep = false
         let task = try task()
         for warning in warns ? method.method.warnings(for: task) : [] { Console.say("\(method.name): \(warning)") }
+        if warns, method.hasConfidence, rewards.confidence == nil {
+            Console.say(
+                "--confidence goes by how values differed with \(ConfidenceCalibration.standard.source); for another "
+                    + "model or reward, measure it with transferq value confidence")
+        }
         var iterator = try Generation(task: task, method: method.method).makeAsyncIterator()
         do {
             while let event = try await iterator.next() {
@@ -154,8 +160,10 @@ struct Rewards: Sendable {
     let baseline: (any RewardModel)?
     /// In place of rollouts.
     let value: LinearValueHead?
-    /// Paths of all files that rewards and the value head were made from.
+    /// Paths of all files that rewards, the value head and the calibration of `confidence` were made from.
     let files: [String]
+    /// What `confidence` assumes; nil for the standard.
+    let confidence: ConfidenceCalibration?
 
     var hasValues: Bool { target != nil || value != nil }
 
@@ -174,6 +182,9 @@ struct Rewards: Sendable {
             return String(text.dropFirst("head:".count))
         }
         value = try valueFile.map(LinearValueHead.read)
-        files = (target?.files ?? []) + (baseline?.files ?? []) + (valueFile.map { [$0] } ?? [])
+        confidence = try answer.confidenceCalibration.map(ConfidenceFile.read)
+        files =
+            (target?.files ?? []) + (baseline?.files ?? [])
+            + [valueFile, answer.confidenceCalibration].compactMap { $0 }
     }
 }

@@ -7,7 +7,7 @@ import TransferQRewards
 struct ValueCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "value", abstract: "Value heads, which predict what rollouts would come to.",
-        subcommands: [Fit.self])
+        subcommands: [Fit.self, ValueConfidenceCommand.self])
 
     struct Fit: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
@@ -37,10 +37,10 @@ struct ValueCommand: AsyncParsableCommand {
         }
 
         func run() async throws {
-            let states = try traces.enumerated().flatMap { index, path in
-                // Prompts of several traces are several prompts.
-                try ValueTrace(path).states.map { (prompt: index << 32 | $0.prompt, state: $0) }
-            }
+            let traced = try traces.flatMap { try ValueTrace($0).states }
+            // A prompt that was asked twice, in one trace or in two, is one prompt.
+            let groups = PromptGroups(labels: traced.map { PromptGroups.key(of: $0.conversation) })
+            let states = zip(groups.numbers, traced).map { (prompt: $0, state: $1) }
             let clock = ContinuousClock()
             let start = clock.now
             let (head, seconds) = try await Interruption.cancellable {
@@ -84,9 +84,9 @@ struct ValueCommand: AsyncParsableCommand {
             while valued.count < states.count {
                 try Task.checkCancellation()
                 // Neighbours share most of what is read.
-                let prompt = states[valued.count].prompt
-                let part = states[valued.count...].prefix(8).prefix { $0.prompt == prompt }
-                let prompts = try await loaded.prompts(for: states[valued.count].state.conversation)
+                let conversation = states[valued.count].state.conversation
+                let part = states[valued.count...].prefix(8).prefix { $0.state.conversation == conversation }
+                let prompts = try await loaded.prompts(for: conversation)
                 let texts = part.flatMap { _, state in
                     state.candidates.map { model.vocabulary.isEnd($0) ? state.response : state.response + [$0] }
                 }

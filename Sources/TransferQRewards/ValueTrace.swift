@@ -12,6 +12,12 @@ public struct ValueTrace: Sendable {
         public let candidates: [Token]
         /// Q of each.
         public let values: [Double]
+        /// What the choice compared, of each; empty where a trace does not tell.
+        public let scores: [Double]
+        /// Place of the candidate that was chosen; nil where it has no value.
+        public let chosen: Int?
+        /// Whether every candidate of the step whose rollouts are possible is here.
+        public let isWhole: Bool
     }
 
     public let states: [State]
@@ -20,6 +26,7 @@ public struct ValueTrace: Sendable {
         struct Candidate: Decodable {
             let tokens: [Token]
             let value: Double?
+            let score: Double?
         }
 
         let prompt: Int
@@ -38,6 +45,8 @@ public struct ValueTrace: Sendable {
         var states: [Int: [State]] = [:]
         var known: [Int: (conversation: [Message], response: [Token])] = [:]
         let decoder = JSONDecoder()
+        decoder.nonConformingFloatDecodingStrategy = .convertFromString(
+            positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
         while let raw = try reader.next(), raw.isTerminated {
             let line: Line
             do {
@@ -58,11 +67,19 @@ public struct ValueTrace: Sendable {
                     path: path, line: raw.line,
                     reason: "it goes on with prompt \(line.prompt), whose first step is missing; trace it again")
             }
-            let valued = line.candidates.filter { $0.tokens.count == 1 && $0.value != nil }
+            guard line.candidates.allSatisfy({ ($0.value ?? 0) < .infinity && !($0.score?.isNaN ?? false) }) else {
+                throw RewardError.badData(
+                    path: path, line: raw.line, reason: "a value or score is no number; trace it again")
+            }
+            // The value of a candidate whose rollouts are impossible is −∞, which tells nothing of the others.
+            let possible = line.candidates.filter { $0.value != -.infinity }
+            let valued = possible.filter { $0.tokens.count == 1 && $0.value != nil }
             states[line.prompt]?.append(
                 State(
                     prompt: line.prompt, conversation: conversation, response: response,
-                    candidates: valued.map { $0.tokens[0] }, values: valued.compactMap(\.value)))
+                    candidates: valued.map { $0.tokens[0] }, values: valued.compactMap(\.value),
+                    scores: valued.compactMap(\.score), chosen: valued.firstIndex { $0.tokens == line.tokens },
+                    isWhole: valued.count == possible.count))
             known[line.prompt] = (conversation, response + line.tokens)
         }
         self.states = states.sorted { $0.key < $1.key }.flatMap(\.value).filter { $0.values.count > 1 }

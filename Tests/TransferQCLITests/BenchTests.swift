@@ -62,12 +62,12 @@ struct LeastSquaresTests {
 
 struct KeptGainTests {
     /// By hand: gains 1 and 3, kept 1 and 2, so 3 of 4; residuals (1 − 0.75)/2 and (2 − 2.25)/2, whose mean has the standard
-    /// error 0.125. The quantile of one degree of freedom is 9.71 by the expansion (12.71 in truth; 4 degrees: 2.78).
+    /// error 0.125. The quantile of one degree of freedom is 12.706.
     @Test func theShareAndHowSureItIs() throws {
         let kept = try #require(KeptGain(rewards: [2, 2], full: [2, 3], plain: [1, 0]))
         #expect(abs(kept.share - 0.75) < 1e-12)
         #expect(abs(kept.high - kept.share - (kept.share - kept.low)) < 1e-12)
-        #expect(abs(kept.high - kept.share - 0.125 * 9.711) < 1e-3)
+        #expect(abs(kept.high - kept.share - 0.125 * 12.706205) < 1e-6)
     }
 
     @Test func whoKeepsAllKeepsAll() throws {
@@ -107,9 +107,19 @@ struct KeptGainTests {
                 }
 
                 let name: String
-                let secondsPerToken: [Double]
+                struct Pace: Decodable {
+                    let seconds: [Double]
+                    let tokens: [Int]
+                }
+
+                struct Ratio: Decodable {
+                    let total: Double
+                    let median: Double
+                }
+
+                let pace: Pace
                 let figures: [Figures]
-                let ratio: Double
+                let ratio: Ratio
                 let equalAnswers: Int
             }
 
@@ -120,10 +130,10 @@ struct KeptGainTests {
         #expect(report.prompts == 2)
         #expect(
             report.sides.map(\.name) == ["all on", "without prune", "without reuse", "without look-ahead", "all off"])
-        #expect(report.sides[0].ratio == 1 && report.sides[0].equalAnswers == 2)
+        #expect(report.sides[0].ratio.total == 1 && report.sides[0].equalAnswers == 2)
         for side in report.sides {
-            #expect(side.figures.count == 2 && side.ratio > 0)
-            #expect(side.secondsPerToken.allSatisfy { $0 > 0 })
+            #expect(side.figures.count == 2 && side.ratio.total > 0 && side.ratio.median > 0)
+            #expect(side.pace.seconds.allSatisfy { $0 > 0 } && side.pace.tokens.count == 2)
         }
         // What is off does nothing.
         #expect(report.sides[1].figures.allSatisfy { $0.evaluatedCandidates == 3 })

@@ -17,7 +17,7 @@ import TransferQLlama
         #expect(answer.finishReason == "length" || answer.finishReason == "stop")
         let reward = try #require(answer.reward)
         #expect((0...1).contains(reward))
-        let kl = try #require(answer.kl)
+        let kl = try #require(answer.nats)
         #expect(kl > 0)
         #expect(answer.usage.promptTokens > 5 && answer.usage.rolloutTokens > 20 && answer.usage.seconds > 0)
         #expect(answer.usage.completionTokens <= 5)
@@ -98,7 +98,7 @@ import TransferQLlama
         #expect(lines.map(\.step) == Array(0..<answer.usage.completionTokens))
         #expect(lines.map(\.text).joined() == answer.response)
         let total = try #require(lines.last).cumulativeKL
-        let kl = try #require(answer.kl)
+        let kl = try #require(answer.nats)
         #expect(abs(total - kl) < 1e-9)
         for line in lines {
             #expect(line.candidates.count == 3)
@@ -188,7 +188,7 @@ import TransferQLlama
         #expect(kept.status == 0, "\(kept.complaints)")
         let spent = try #require(try kept.answer().kl)
         #expect(spent <= 0.8)
-        let unbounded = try #require(free.kl)
+        let unbounded = try #require(free.nats)
         #expect(unbounded > 0.8)
         let blocks = try ProgramRun.run(base + ["--blockwise", "2"])
         #expect(blocks.status == 0, "\(blocks.complaints)")

@@ -75,6 +75,11 @@ struct ProgramRun {
         let finishReason: String
         let reward: Double?
         let kl: Double?
+        let klBoundOverSkippedValues: Double?
+        let klBoundOfMethod: Double?
+        let klOfPointMass: Double?
+        /// Whichever of them there is.
+        var nats: Double? { kl ?? klBoundOverSkippedValues ?? klBoundOfMethod ?? klOfPointMass }
         let usage: Usage
         let seed: UInt64
         let model: Model

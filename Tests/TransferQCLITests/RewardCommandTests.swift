@@ -55,7 +55,7 @@ import TransferQRewards
         ]
         let first = try shop.run(arguments + [shop.path("head.json")])
         #expect(first.status == 0, "\(first.complaints)")
-        #expect(first.complaints.contains("4 of 48 are held out as well, and not fitted on"))
+        #expect(first.complaints.contains("4 of 48 have prompts that are held out as well, and are not fitted on"))
         #expect(first.output.contains("44 fitted on"))
         let head = try LinearHead.read(shop.path("head.json"))
         #expect(head.training?.count == 44 && head.heldOut?.count == 20)
@@ -138,8 +138,8 @@ import TransferQRewards
         #expect(fit.status == 0, "\(fit.complaints)")
         let head = try LinearHead.read(shop.path("head.json"))
         let (fitted, held) = (try #require(head.training?.count), try #require(head.heldOut?.count))
-        // Of 60, ten are held out; each takes its double along, unless that is held out as well.
-        #expect(held == 10 && fitted < 60 - held && fitted >= 60 - 2 * held)
+        // A prompt is held out with all its pairs, or not at all.
+        #expect(held == 10 && fitted == 50)
     }
 
     /// The head of a Hugging Face checkpoint, beside the body.

@@ -179,7 +179,7 @@ import TransferQTheory
                     case .step(let step):
                         #expect(step.decision.candidates.count == 8)
                         #expect(step.decision.tokens.count <= 2)
-                        #expect(step.decision.klIsBound)
+                        #expect(step.decision.klKind == .boundOfMethod)
                     case .finished(let summary):
                         rewards[label, default: 0] += try #require(summary.reward) / 300
                         #expect(try #require(summary.kl) <= 2 * log(8) + 1e-9)

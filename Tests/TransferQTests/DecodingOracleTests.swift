@@ -154,7 +154,7 @@ import TransferQTheory
         #expect(try #require(many.reward) >= #require(one.reward))
         #expect(one.kl == 0)
         #expect(abs(try #require(many.kl) - (log(64) - 63.0 / 64)) < 1e-12)
-        #expect(many.klIsBound)
+        #expect(many.klKind == .boundOfMethod)
         // The frequency of each response agrees with n draws from the reference, of which the best is kept.
         let exact = try await Self.enumerate(DecodingMethods.make("sample").method, task)
         let rewarded = try await Self.rewarded(exact, task)

@@ -53,7 +53,7 @@ public struct BestOfN: NamedDecodingMethod {
                 ])
         }
         return Decision(
-            tokens: rollouts[best].tokens, candidates: scored, kl: klBound, klIsBound: klBound != nil, usage: usage)
+            tokens: rollouts[best].tokens, candidates: scored, kl: klBound, klKind: .boundOfMethod, usage: usage)
     }
 
     /// log n − (n − 1)/n, the upper bound of KL(best-of-n ‖ ρ) (Beirami et al., arXiv 2401.01879); nothing is known

@@ -94,11 +94,10 @@ public struct Decision: Sendable {
     public var tokens: [Token]
     /// The candidates looked at, most likely under the tilted policy first.
     public var candidates: [ScoredCandidate]
-    /// KL(the distribution that the choice was drawn from ‖ π_sft) at this state, nats. A choice by argmax counts as
-    /// the point mass it is: −log π_sft(token). Nil when the method has no closed form for it.
+    /// KL(the distribution that the choice was drawn from ‖ π_sft) at this state, nats, or what `klKind` says instead. Nil
+    /// when the method has no closed form for it.
     public var kl: Double?
-    /// Whether `kl` is an upper bound rather than the divergence itself.
-    public var klIsBound = false
+    public var klKind = KLKind.divergence
     /// The α of this step, when a KL budget solves for it; infinite where the budget allowed the reference alone.
     public var alpha: Double? = nil
     /// Probability, under the policy that proposed them, of all tokens outside the candidate set.

@@ -28,6 +28,8 @@ public struct DecodingTask: Sendable {
     public static let mostWidth = 40
     /// Takes the place of rollouts in `cd` and `transfer-q` (approximate).
     public var valueHead: (any ValueHead)?
+    /// What `confidence` assumes of values before it has seen any.
+    public var confidenceCalibration = ConfidenceCalibration.standard
 
     /// What an answer may cost; what there is when it is used up is the answer (finish reason `budget`).
     public struct Budget: Hashable, Sendable {
@@ -159,7 +161,7 @@ public struct DecodingState: Sendable {
         self.response = response
         self.step = step
         self.spentKL = spentKL
-        memory = SearchMemory()
+        memory = SearchMemory(task.confidenceCalibration)
     }
 
     /// Where the answer stands when it has taken `path`, one step a token.

@@ -6,9 +6,13 @@ public struct Diagnostics: Sendable {
         case effectiveSampleSize, rewardSpread, outsideProbability, evaluated, certified, gated, expectedError
     }
 
-    /// Candidates that were evaluated only to check that leaving them out was right, and those of them that won.
+    /// Steps in which candidates that `confidence` had left out were evaluated to check, and those of them in which one
+    /// was better than the choice.
     public private(set) var audited = 0
     public private(set) var auditMisses = 0
+    /// How often leaving out was wrong in a step that was checked, with what that tells of how often it is; nil without
+    /// a check.
+    public var auditMissRate: ShareInterval? { audited > 0 ? ShareInterval(auditMisses, of: audited) : nil }
     /// A value outside of the range that the user stated for the reward.
     public private(set) var outsideRange: Double?
 

@@ -34,7 +34,7 @@ public struct Generation: AsyncSequence, Sendable {
         private var stream = TextStream()
         private var text = ""
         private var kl: Double? = 0
-        private var klIsBound = false
+        private var klKind = KLKind.divergence
         private var diagnostics = Diagnostics()
         private var usage = Usage()
         private var finishReason: FinishReason?
@@ -79,7 +79,7 @@ public struct Generation: AsyncSequence, Sendable {
             return GenerationSummary(
                 response: text, tokens: state.response, finishReason: finishReason, reward: score?.reward,
                 rewardParts: score?.parts ?? [], kl: kl,
-                klIsBound: klIsBound, diagnostics: diagnostics, usage: usage)
+                klKind: klKind, diagnostics: diagnostics, usage: usage)
         }
 
         /// The reward of what there is; nil without one, or when something failed.
@@ -152,11 +152,12 @@ public struct Generation: AsyncSequence, Sendable {
             if let sum = kl, let part = decision.kl { kl = sum + part } else { kl = nil }
             state.spentKL += decision.kl ?? 0
             diagnostics.add(decision)
-            klIsBound = klIsBound || decision.klIsBound
+            klKind = klKind.adding(decision.klKind)
             usage += decision.usage
             usage.completionTokens += decision.tokens.count
             defer { state.step += 1 }
-            return DecodingStep(index: state.step, text: added, decision: decision, cumulativeKL: kl)
+            return DecodingStep(
+                index: state.step, text: added, decision: decision, cumulativeKL: kl, cumulativeKLKind: klKind)
         }
     }
 }

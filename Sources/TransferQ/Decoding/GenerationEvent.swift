@@ -13,6 +13,8 @@ public struct DecodingStep: Sendable {
     public let decision: Decision
     /// Σ KL over the steps so far, nats; nil when a step had none.
     public let cumulativeKL: Double?
+    /// What `cumulativeKL` is.
+    public let cumulativeKLKind: KLKind
 }
 
 /// What a generation came to.
@@ -26,9 +28,9 @@ public struct GenerationSummary: Sendable {
     /// What each part of a summed reward adds; empty for a reward without parts.
     public let rewardParts: [Double]
     /// Σ_t KL(π_alg ‖ π_sft) along the response, nats: an unbiased estimate of KL(ρ_alg ‖ ρ_sft) (theory.md
-    /// section 8), or an upper bound of it when `klIsBound`; nil when the method has neither.
+    /// section 8), or what `klKind` says instead; nil when the method has neither.
     public let kl: Double?
-    public let klIsBound: Bool
+    public let klKind: KLKind
     public let diagnostics: Diagnostics
     public let usage: Usage
 }

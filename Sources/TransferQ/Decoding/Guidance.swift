@@ -104,7 +104,7 @@ public struct Guidance: Sendable {
             guidance: self, range: estimator.valueRange)
         return Decision(
             tokens: [proposal.tokens[outcome.winner]], candidates: result.candidates, kl: result.kl,
-            klIsBound: result.klIsBound, outsideProbability: outside, search: outcome.report, usage: outcome.usage)
+            klKind: result.klKind, outsideProbability: outside, search: outcome.report, usage: outcome.usage)
     }
 
     /// Tokens of the expected path that the reference reads at a time: few enough to be lost when another candidate wins.
@@ -204,7 +204,7 @@ public struct Guidance: Sendable {
         scored.sort { $0.probability > $1.probability }
         return Decision(
             tokens: blocks[chosen].tokens, candidates: scored, kl: tilt == .reference ? log(Double(k)) : nil,
-            klIsBound: tilt == .reference, usage: values.usage)
+            klKind: .boundOfMethod, usage: values.usage)
     }
 
     func scoredCandidate(

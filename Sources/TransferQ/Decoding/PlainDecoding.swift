@@ -113,5 +113,7 @@ private func decidePlain(
     }
     let kl = isPolicyItself ? 0 : LogSpace.klDivergence(distribution.map(\.logProbability), from: logReference)
     let shown = scored.prefix(shownCandidates) + scored.dropFirst(shownCandidates).filter { $0.tokens == [token] }
-    return Decision(tokens: [token], candidates: Array(shown), kl: kl, usage: Usage())
+    return Decision(
+        tokens: [token], candidates: Array(shown), kl: kl, klKind: sampling.isGreedy ? .pointMass : .divergence,
+        usage: Usage())
 }

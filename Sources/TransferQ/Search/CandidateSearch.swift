@@ -21,7 +21,8 @@ public struct SearchReport: Hashable, Sendable {
     public var isGated = false
     /// The chance that the choice is another one than the full search's, by the model of differences.
     public var expectedError = 0.0
-    /// Candidates that would have been left out and were evaluated to check, and those of them that won.
+    /// 1 when candidates that `confidence` had left out were evaluated to check, else 0; and 1 when one of them was better
+    /// than the choice made without them, else 0. A step counts once: its candidates are compared with one and the same.
     public var audited = 0
     public var auditMisses = 0
     /// A value that lay outside the range that the user stated for the reward.
@@ -54,10 +55,20 @@ struct CandidateSearch {
             return SearchOutcome(estimates: estimates, winner: proposal.anchor, report: report)
         }
         var lost: Set<Int> = []
+        var audit: Audit?
         while true {
             let view = StepView(proposal, at: state, search: self, lost: lost)
             let verdict = judge(view)
-            if verdict.open.isEmpty || state.isSpent(adding: usage) {
+            let isSpent = state.isSpent(adding: usage)
+            if verdict.open.isEmpty, !isSpent {
+                audit = audit ?? Audit(of: verdict, view, self)
+                if let unknown = audit?.unknown(in: view), !unknown.isEmpty {
+                    usage += try await evaluate(try await plan(unknown, view: view))
+                    continue
+                }
+            }
+            if verdict.open.isEmpty || isSpent {
+                audit?.report(view, to: &report)
                 return conclude(view, verdict, report: &report, usage: usage)
             }
             if settings.isRace, let rollouts = estimator as? any RolloutEstimator, !needsAll {
@@ -94,23 +105,9 @@ struct CandidateSearch {
                 surprises: others.compactMap { view.values[$0].map { scale.surprise(of: $0, beside: first) } },
                 contested: !report.isCertified, lost: winner != anchor)
         }
-        if let confidence = settings.confidence { audit(view, winner, confidence, &report) }
         memory.keep(lastValue: view.values[winner].flatMap { $0.isFinite ? $0 : nil })
         let estimates = view.proposal.tokens.map { memory.estimate(of: state.response + [$0]) }
         return SearchOutcome(estimates: estimates, winner: winner, report: report, usage: usage)
-    }
-
-    /// Counts the candidates that were evaluated only to check.
-    private func audit(_ view: StepView, _ winner: Int, _ confidence: Double, _ report: inout SearchReport) {
-        let audited = view.values.indices.filter {
-            view.values[$0] != nil && isAudited(view.proposal.tokens[$0], state)
-        }
-        let others = view.values.indices.filter { view.values[$0] != nil && !audited.contains($0) }
-        guard let best = view.best(among: others) else { return }
-        for index in audited where chance(of: index, against: best, view) <= SearchMemory.mostRisk * (1 - confidence) {
-            report.audited += 1
-            if winner == index { report.auditMisses += 1 }
-        }
     }
 
     /// A value outside the range that the user stated; from then on the step is one without a range.

@@ -1,78 +1,69 @@
 import Foundation
 
-/// A predictive distribution of what a candidate's value surprises by (``ValueScale``): Student's t, from a prior and what
-/// was seen in this answer.
+/// A predictive distribution of what a candidate's value surprises by (``ValueScale``): Student's t, from a prior
+/// (``ConfidenceCalibration``) and what was seen in this answer.
 ///
 /// What was seen are candidates that were evaluated for their probabilities and the anchor's value, never for their own,
-/// so they are a fair sample of what such candidates come to.
+/// so they are a fair sample of what such candidates come to. The candidates of one step are compared with one anchor and
+/// share its luck, so they are no independent sample: a step counts once, by the means of its surprises and of their
+/// squares, and degrees of freedom are steps.
 public struct DifferenceModel: Sendable {
-    /// Candidates that the prior counts for.
-    static let priorCount = 12.0
-    /// What the variance is more when the anchor's value is guessed by that of the last choice: from
-    /// there it is 0.55 spreads away (measured as ``ValueScale`` says).
-    static let guessing = 1.5
-
-    private(set) var count = 0.0
+    public let calibration: ConfidenceCalibration
+    /// Steps seen in this answer.
+    public private(set) var steps = 0.0
     private var sum = 0.0
     private var squares = 0.0
 
-    public init() {}
+    public init(_ calibration: ConfidenceCalibration = .standard) { self.calibration = calibration }
 
-    public mutating func add(_ surprise: Double) {
-        count += 1
-        sum += surprise
-        squares += surprise * surprise
+    /// Learns from the candidates of one step; nothing from none.
+    public mutating func add(step surprises: [Double]) {
+        guard !surprises.isEmpty else { return }
+        steps += 1
+        sum += surprises.reduce(0, +) / Double(surprises.count)
+        squares += surprises.reduce(0) { $0 + $1 * $1 } / Double(surprises.count)
     }
 
     /// P(surprise > `need`).
     ///
     /// - Parameters:
-    ///   - spread: standard deviation of the prior; without one the first candidates must tell.
+    ///   - spread: standard deviation of the prior; without one the first steps must tell, and until two have, the chance
+    ///     counts as 1.
     ///   - isGuess: whether the anchor's value is not known.
     public func chance(above need: Double, spread: Double?, isGuess: Bool = false) -> Double {
-        let weight = spread == nil ? 0 : Self.priorCount
-        let total = count + weight
-        guard total >= Self.priorCount else { return 1 }
-        let scale = spread ?? 0
-        let mean = sum / total
-        let variance = max(0, (squares + weight * scale * scale) / total - mean * mean) * (isGuess ? Self.guessing : 1)
-        guard variance > 0 else { return need < mean ? 1 : need > mean ? 0 : 0.5 }
-        return StudentT.upperTail((need - mean) / (variance * (1 + 1 / total)).squareRoot(), freedom: total - 1)
-    }
-}
-
-/// Student's t distribution.
-public enum StudentT {
-    /// P(T > t).
-    public static func upperTail(_ t: Double, freedom: Double) -> Double {
-        guard t.isFinite else { return t > 0 ? 0 : 1 }
-        let tail = regularizedBeta(freedom / (freedom + t * t), freedom / 2, 0.5) / 2
-        return t > 0 ? tail : 1 - tail
-    }
-
-    /// I_x(a, b), by its continued fraction (DLMF 8.17.22), evaluated by Lentz's method.
-    static func regularizedBeta(_ x: Double, _ a: Double, _ b: Double) -> Double {
-        if x <= 0 { return 0 }
-        if x >= 1 { return 1 }
-        if x > (a + 1) / (a + b + 2) { return 1 - regularizedBeta(1 - x, b, a) }
-        let front = exp(lgamma(a + b) - lgamma(a) - lgamma(b) + a * log(x) + b * log1p(-x)) / a
-        let tiny = 1e-300
-        func kept(_ value: Double) -> Double { abs(value) < tiny ? tiny : value }
-        var c = 1.0
-        var d = 1 / kept(1 - (a + b) * x / (a + 1))
-        var fraction = d
-        for m in 1...500 {
-            let m = Double(m)
-            for numerator in [
-                m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m)),
-                -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1)),
-            ] {
-                d = 1 / kept(1 + numerator * d)
-                c = kept(1 + numerator / c)
-                fraction *= c * d
-            }
-            if abs(c * d - 1) < 1e-14 { break }
+        guard let prediction = prediction(spread: spread, isGuess: isGuess) else { return 1 }
+        guard prediction.scale > 0 else {
+            // All surprises were the same: that the next one is another has still the chance of Laplace's rule.
+            return need < prediction.mean ? 1 : 1 / (steps + 2)
         }
-        return front * fraction
+        return StudentT.upperTail((need - prediction.mean) / prediction.scale, freedom: prediction.freedom)
+    }
+
+    /// Student's t with a mean and a scale.
+    struct Prediction {
+        let mean: Double
+        let scale: Double
+        let freedom: Double
+
+        func logDensity(of surprise: Double) -> Double {
+            let t = (surprise - mean) / scale
+            return lgamma((freedom + 1) / 2) - lgamma(freedom / 2) - 0.5 * log(freedom * .pi) - log(scale)
+                - (freedom + 1) / 2 * log1p(t * t / freedom)
+        }
+    }
+
+    /// The conjugate prediction for a normal with unknown mean and variance, whose prior has the mean 0 and counts for
+    /// ``ConfidenceCalibration/priorSteps``; nil while nothing is known.
+    func prediction(spread: Double?, isGuess: Bool = false) -> Prediction? {
+        let prior = spread == nil ? 0 : calibration.priorSteps
+        let total = steps + prior
+        let freedom = spread == nil ? steps - 1 : total
+        guard freedom >= 1 else { return nil }
+        let mean = sum / total
+        let scale = spread ?? 0
+        let variance = max(0, squares + prior * scale * scale - total * mean * mean) / freedom
+        let inflation = isGuess ? calibration.guessInflation : 1
+        return Prediction(
+            mean: mean, scale: (variance * inflation * (1 + 1 / total)).squareRoot(), freedom: freedom)
     }
 }

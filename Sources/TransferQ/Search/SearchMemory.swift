@@ -14,9 +14,10 @@ final class SearchMemory: Sendable {
         var proposals: [[Token]: Proposal] = [:]
         /// Greedy rollouts by response and candidate.
         var rollouts: [[Token]: Rollout] = [:]
-        var differences = DifferenceModel()
-        /// Steps taken although other candidates were looked at, and those of them that another one won.
-        var contests = (count: 4.0, lost: 0.4)
+        var differences: DifferenceModel
+        /// Steps taken although other candidates were looked at, and those of them that another one won; to begin with as
+        /// many as the calibration counts for.
+        var contests: (count: Double, lost: Double)
         /// Chances taken by leaving candidates out, over the steps decided.
         var risk = (taken: 0.0, steps: 0)
         /// The value of the last choice.
@@ -25,7 +26,16 @@ final class SearchMemory: Sendable {
         var brokenStep: Int?
     }
 
-    private let contents = Mutex(Contents())
+    private let contents: Mutex<Contents>
+
+    init(_ calibration: ConfidenceCalibration = .standard) {
+        contents = Mutex(
+            Contents(
+                differences: DifferenceModel(calibration),
+                contests: (Self.priorContests, Self.priorContests * calibration.lossRate)))
+    }
+
+    private static let priorContests = 4.0
 
     /// Forgets what `response` has ruled out.
     func advance(to response: [Token]) {
@@ -97,9 +107,11 @@ final class SearchMemory: Sendable {
     var differences: DifferenceModel { contents.withLock { $0.differences } }
 
     /// Learns from a decided step.
+    ///
+    /// - Parameter surprises: of the step's candidates beside the anchor whose values are known.
     func learn(surprises: [Double], contested: Bool, lost: Bool) {
         contents.withLock { contents in
-            for surprise in surprises { contents.differences.add(surprise) }
+            contents.differences.add(step: surprises)
             guard contested else { return }
             contents.contests.count += 1
             contents.contests.lost += lost ? 1 : 0

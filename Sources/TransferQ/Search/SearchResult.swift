@@ -6,7 +6,7 @@ struct SearchResult {
     let candidates: [ScoredCandidate]
     /// Nats; nil when too little is known of the candidates that were left out.
     let kl: Double?
-    let klIsBound: Bool
+    let klKind: KLKind
 
     /// - Parameter logReference: log π_sft of the candidates.
     init(
@@ -35,20 +35,20 @@ struct SearchResult {
         let unknown = tokens.indices.filter { !known.contains($0) }
         if guidance.choice == .greedy {
             kl = -logReference[outcome.winner]
-            klIsBound = false
+            klKind = .pointMass
         } else if unknown.isEmpty {
             kl = LogSpace.klDivergence(logs, from: known.map { logReference[$0] })
-            klIsBound = false
+            klKind = .divergence
         } else if let range, range.upperBound.isFinite, guidance.search.approximations.isEmpty,
             unknown.count <= Self.mostUnknown
         {
             kl = Self.klBound(
                 logTilt: proposal.logTilt, logReference: logReference,
                 values: values.map { value in value.map { $0...$0 } ?? range }, unknown: unknown, alpha: guidance.alpha)
-            klIsBound = true
+            klKind = .boundOverSkippedValues
         } else {
             kl = nil
-            klIsBound = false
+            klKind = .divergence
         }
     }
 

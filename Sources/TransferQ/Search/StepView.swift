@@ -95,6 +95,8 @@ struct Verdict {
     var winner: Int
     /// The chance that a candidate left out would have won.
     var risk = 0.0
+    /// Candidates that could win and are left out as too unlikely to.
+    var leftOut: [Int] = []
 }
 
 extension CandidateSearch {
@@ -116,17 +118,17 @@ extension CandidateSearch {
         let best = view.best(among: known)
         let chances = open.filter { $0 != anchor }.map { ($0, chance(of: $0, against: best, view)) }
         var risk = 0.0
-        var wanted: [Int] = []
+        var (wanted, leftOut): ([Int], [Int]) = ([], [])
         for (index, chance) in chances.sorted(by: { ($0.1, $0.0) < ($1.1, $1.0) }) {
             if risk + chance < allowed {
                 risk += chance
-                if isAudited(view.proposal.tokens[index], view.state) { wanted.append(index) }
+                leftOut.append(index)
             } else {
                 wanted.append(index)
             }
         }
         if view.values[anchor] == nil, !wanted.isEmpty || isKnownAhead(anchor, view) { wanted.append(anchor) }
-        return Verdict(open: wanted.sorted(), winner: winner, risk: risk)
+        return Verdict(open: wanted.sorted(), winner: winner, risk: risk, leftOut: leftOut)
     }
 
     /// Whether a candidate's greedy rollout has but to be extended, so that its value costs next to nothing.
@@ -155,7 +157,7 @@ extension CandidateSearch {
 
     /// The scale that values differ on; with the range that the user states where the reward states none.
     var scale: ValueScale {
-        var scale = estimator.valueScale
+        var scale = estimator.valueScale(state.task.confidenceCalibration)
         if scale.range == nil, estimator.valueRange == nil { scale.range = settings.range }
         // An interval without an end has no middle to stretch around.
         if let range = scale.range, !(range.upperBound - range.lowerBound).isFinite { scale.range = nil }

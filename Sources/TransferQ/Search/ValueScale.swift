@@ -7,10 +7,8 @@ import Foundation
 /// the values of a step differ less, and on this scale they do not. What an anchor is worth above what answers typically
 /// are comes to other candidates in part only.
 ///
-/// Measured on 1,535 searches in full for 34 prompts of hh-rlhf's `harmless-base`, the shipped head, SmolLM2-135M, k = 10,
-/// horizon 20 (`Benchmarks/value_differences.py`, which says how): values go along with the anchor's at a slope of 0.71, and
-/// around that have a standard deviation of 0.89 spreads, 0.83 to 0.93 wherever the anchor stands (0.54 to 0.84 without
-/// stretching).
+/// Where ``ConfidenceCalibration/standard`` was measured, values have a standard deviation of 0.83 to 0.93 spreads around
+/// what the anchor's lets expect, wherever the anchor stands; without stretching 0.54 to 0.84.
 public struct ValueScale: Sendable {
     /// Where all values lie; nil without bounds.
     public var range: ClosedRange<Double>?
@@ -18,19 +16,28 @@ public struct ValueScale: Sendable {
     public let mean: Double?
     /// Standard deviation of ``surprise(of:beside:)`` to begin with; nil when the first ones must tell.
     public let spread: Double?
+    /// How much of what the anchor is worth above ``mean`` is expected of the others; between 0 and 1.
+    public let slope: Double
 
-    public init(range: ClosedRange<Double>? = nil, mean: Double? = nil, spread: Double? = nil) {
+    public init(
+        range: ClosedRange<Double>? = nil, mean: Double? = nil, spread: Double? = nil,
+        slope: Double = ConfidenceCalibration.standard.slope
+    ) {
         self.range = range
         self.mean = mean
         self.spread = spread
+        self.slope = slope
     }
 
     /// Of values that are rewards.
-    init(of reward: any RewardModel) {
-        let calibration = reward.calibration
+    init(of reward: any RewardModel, _ calibration: ConfidenceCalibration) {
+        let typical = reward.calibration
         self.init(
-            range: reward.range, mean: calibration?.mean, spread: calibration.map { Self.surpriseSpread * $0.spread })
+            range: reward.range, mean: typical?.mean, spread: typical.map { calibration.spread * $0.spread },
+            slope: calibration.slope)
     }
+
+    func with(slope: Double) -> ValueScale { ValueScale(range: range, mean: mean, spread: spread, slope: slope) }
 
     /// Something that a value may well be when nothing is known; 0 without a hint.
     var typical: Double { mean ?? range.map { ($0.lowerBound + $0.upperBound) / 2 } ?? 0 }
@@ -39,18 +46,15 @@ public struct ValueScale: Sendable {
     public func surprise(of value: Double, beside anchor: Double) -> Double {
         let (own, first) = (stretched(value), stretched(anchor))
         guard let mean else { return own - first }
-        return own - mean - Self.slope * (first - mean)
+        return own - mean - slope * (first - mean)
     }
 
-    private func stretched(_ value: Double) -> Double {
+    func stretched(_ value: Double) -> Double {
         guard let range, range.upperBound > range.lowerBound else { return value }
         let (half, centre) = ((range.upperBound - range.lowerBound) / 2, (range.upperBound + range.lowerBound) / 2)
         return centre + half * atanh(min(max((value - centre) / half, -Self.end), Self.end))
     }
 
-    private static let slope = 0.7
-    /// In spreads of a reward on typical answers.
-    private static let surpriseSpread = 0.9
     /// Nearer to an end of a range, in parts of its half, values count as this near.
     private static let end = 0.999
 }

@@ -5,7 +5,7 @@ struct PrefixReward: ValueEstimator {
     let reward: any RewardModel
 
     var valueRange: ClosedRange<Double>? { reward.range }
-    var valueScale: ValueScale { ValueScale(of: reward) }
+    func valueScale(_ calibration: ConfidenceCalibration) -> ValueScale { ValueScale(of: reward, calibration) }
 
     func estimates(for candidates: [[Token]], in state: DecodingState) async throws -> ValueEstimates {
         let completions = try await state.completions(adding: candidates, for: reward)

@@ -11,13 +11,13 @@ public protocol ValueEstimator: Sendable {
     var valueRange: ClosedRange<Double>? { get }
 
     /// What is known of how values differ before any is.
-    var valueScale: ValueScale { get }
+    func valueScale(_ calibration: ConfidenceCalibration) -> ValueScale
 }
 
 extension ValueEstimator {
     public var name: String { String(describing: Self.self) }
     public var valueRange: ClosedRange<Double>? { nil }
-    public var valueScale: ValueScale { ValueScale() }
+    public func valueScale(_ calibration: ConfidenceCalibration) -> ValueScale { ValueScale(slope: calibration.slope) }
 }
 
 /// Values by rollouts: what a search can ask for in parts, and ahead of the step that needs them.
@@ -33,7 +33,7 @@ protocol RolloutEstimator: ValueEstimator {
 
 extension RolloutEstimator {
     var lookAhead: LookAhead { scorer.lookAhead }
-    var valueScale: ValueScale { ValueScale(of: scorer.reward) }
+    func valueScale(_ calibration: ConfidenceCalibration) -> ValueScale { ValueScale(of: scorer.reward, calibration) }
 
     func estimates(for candidates: [[Token]], in state: DecodingState) async throws -> ValueEstimates {
         let places = candidates.map { ValuePlace(candidate: $0, numbers: 0..<lookAhead.rollouts) }

@@ -25,7 +25,9 @@ struct HeadValue: ValueEstimator {
 
     var name: String { head.name }
     var valueRange: ClosedRange<Double>? { head.range }
-    var valueScale: ValueScale { ValueScale(spread: head.differenceSpread) }
+    func valueScale(_ calibration: ConfidenceCalibration) -> ValueScale {
+        ValueScale(spread: head.differenceSpread, slope: calibration.slope)
+    }
 
     func estimates(for candidates: [[Token]], in state: DecodingState) async throws -> ValueEstimates {
         let continuations = candidates.map { Continuation(prefix: $0, tokens: []) }

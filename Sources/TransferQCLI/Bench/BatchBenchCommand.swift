@@ -30,11 +30,13 @@ struct BatchBenchCommand: AsyncParsableCommand {
 
     struct Row: Encodable {
         let method: String
-        /// Tokens of answers a second, medians.
+        /// Tokens of answers a second: all tokens over all seconds of the rounds.
         var alone = 0.0
         var together = 0.0
-        /// Median over the rounds of together / alone.
+        /// together / alone.
         var ratio = 0.0
+        /// Median of the rounds' ratios.
+        var medianRatio = 0.0
         /// Answers of the last round with the same text both ways.
         var equalAnswers = 0
     }
@@ -59,18 +61,19 @@ struct BatchBenchCommand: AsyncParsableCommand {
         let progress = Progress("measurements", of: methods.count * rounds)
         for (name, method) in methods {
             var row = Row(method: name)
-            var speeds: (alone: [Double], together: [Double]) = ([], [])
+            var paces = (alone: Pace(), together: Pace())
             for _ in 0..<rounds {
                 let alone = try await measure(method, conversations, parallel: 1)
                 let together = try await measure(method, conversations, parallel: parallel)
-                speeds.alone.append(alone.speed)
-                speeds.together.append(together.speed)
+                paces.alone.add(seconds: alone.seconds, tokens: alone.tokens)
+                paces.together.add(seconds: together.seconds, tokens: together.tokens)
                 row.equalAnswers = zip(alone.texts, together.texts).count { $0 == $1 }
-                progress.update(report.rows.count * rounds + speeds.alone.count)
+                progress.update(report.rows.count * rounds + paces.alone.seconds.count)
             }
-            row.alone = median(speeds.alone)
-            row.together = median(speeds.together)
-            row.ratio = median(zip(speeds.together, speeds.alone).map { $0 / $1 })
+            let ratio = paces.alone.ratio(to: paces.together)
+            row.alone = 1 / paces.alone.secondsPerToken
+            row.together = 1 / paces.together.secondsPerToken
+            (row.ratio, row.medianRatio) = (ratio.total, ratio.median)
             report.rows.append(row)
         }
         Console.print(steering.format == .json ? try JSON.pretty(report) : text(report))
@@ -79,7 +82,7 @@ struct BatchBenchCommand: AsyncParsableCommand {
     /// Answers all prompts; the rewards' models are loaded by then.
     private func measure(
         _ method: ConfiguredMethod, _ conversations: [[Message]], parallel: Int
-    ) async throws -> (speed: Double, texts: [String]) {
+    ) async throws -> (seconds: Double, tokens: Int, texts: [String]) {
         let answer = try steering.answer()
         let batch = Batch(
             models: steering.models, answer: answer, method: method,
@@ -92,17 +95,18 @@ struct BatchBenchCommand: AsyncParsableCommand {
             tokens += answer.figures.usage.completionTokens
             texts.append(answer.figures.response)
         }
-        return (Double(tokens) / ((clock.now - start) / .seconds(1)), texts)
+        return ((clock.now - start) / .seconds(1), max(1, tokens), texts)
     }
 
     private func text(_ report: Report) -> String {
         let rows = report.rows.map { row in
             [
                 row.method, row.alone.fixed(2), row.together.fixed(2),
-                row.ratio.fixed(2), "\(row.equalAnswers) of \(report.prompts)",
+                row.ratio.fixed(2), row.medianRatio.fixed(2), "\(row.equalAnswers) of \(report.prompts)",
             ]
         }
         return TextTable.text(
-            [["method", "tokens/s one by one", "\(report.parallel) at a time", "ratio", "same answers"]] + rows)
+            [["method", "tokens/s one by one", "\(report.parallel) at a time", "ratio", "median", "same answers"]]
+                + rows)
     }
 }

@@ -4,13 +4,13 @@ import TransferQ
 /// What one way to decode came to, prompt by prompt.
 struct BenchSide: Encodable {
     let name: String
-    private(set) var secondsPerToken: [Double] = []
+    private(set) var pace = Pace()
     private(set) var rewards: [Double] = []
     private(set) var figures: [SearchFigures] = []
     /// Response tokens in the texts that the reward read, to a token of the answer.
     private(set) var scoredTokensPerToken: [Double] = []
-    /// Median over the prompts of two sides' seconds; the command says which.
-    var ratio: Double?
+    /// To another side; the command says which.
+    var ratio: PaceRatio?
     /// Of the gain of another side's answers; the command says which.
     var keptGain: KeptGain?
     /// Answers with the same tokens as the first side's; nil where that is not asked.
@@ -20,13 +20,11 @@ struct BenchSide: Encodable {
 
     mutating func add(_ summary: GenerationSummary) {
         let tokens = Double(max(1, summary.usage.completionTokens))
-        secondsPerToken.append(summary.usage.seconds / tokens)
+        pace.add(seconds: summary.usage.seconds, tokens: max(1, summary.usage.completionTokens))
         rewards.append(summary.reward ?? .nan)
         scoredTokensPerToken.append(Double(summary.usage.scoredTokens) / tokens)
         if let figures = SearchFigures(summary) { self.figures.append(figures) }
     }
-
-    var meanReward: Double { rewards.reduce(0, +) / Double(max(1, rewards.count)) }
 
     static let searchHeads = ["candidates", "certified", "rollout tokens/token", "reused", "width"]
 

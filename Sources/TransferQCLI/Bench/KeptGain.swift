@@ -1,3 +1,5 @@
+import TransferQ
+
 /// How much of a search's gain in reward over plain decoding another one keeps, with its 95 % interval.
 package struct KeptGain: Encodable, Sendable {
     /// Mean gain over mean gain; 1 keeps all.
@@ -18,8 +20,9 @@ package struct KeptGain: Encodable, Sendable {
         guard gain > 0 else { return nil }
         let share = MeanInterval(kept).mean / gain
         let residual = MeanInterval(zip(kept, gains).map { ($0 - share * $1) / gain })
+        guard let low = residual.low, let high = residual.high else { return nil }
         self.share = share
-        low = share + residual.low
-        high = share + residual.high
+        self.low = share + low
+        self.high = share + high
     }
 }

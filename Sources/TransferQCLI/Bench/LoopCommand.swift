@@ -14,7 +14,8 @@ struct LoopCommand: AsyncParsableCommand {
             Both sides answer the same prompts with the same model file, k, horizon and reward head, and take turns; greedy \
             rollouts and choices. The loop is Benchmarks/transformers_loop.py in the Python that --python names, which needs \
             torch, transformers, gguf and accelerate. It decodes a few tokens of each answer, spread evenly over it, between \
-            the turns of this program's sides; ratios are medians over prompts.
+            the turns of this program's sides. Seconds are total time over total tokens, "times the loop" is their quotient, and \
+            the median over the prompts stands beside it.
             """)
 
     @OptionGroup var steering: SteeringOptions
@@ -48,7 +49,8 @@ struct LoopCommand: AsyncParsableCommand {
         let alpha: Double
         /// Their ratios are the loop's seconds to the side's; kept gains are of the exact search without a range.
         var sides: [BenchSide]
-        var loopSecondsPerToken: [Double] = []
+        /// Of the tokens of each answer that it decoded.
+        var loop = Pace()
         var checkedSteps = 0
         /// Choices that differ from those of a search of the same state in full, for whatever reason.
         var differentChoices = 0
@@ -103,12 +105,11 @@ struct LoopCommand: AsyncParsableCommand {
                     report.changedChoices += taken[step].isBeaten(in: full, alpha: steering.alpha) ? 1 : 0
                 }
             }
-            if loop != nil { report.loopSecondsPerToken.append(loopSeconds.reduce(0, +) / Double(loopTokens)) }
+            if loop != nil { report.loop.add(seconds: loopSeconds.reduce(0, +), tokens: loopSeconds.count) }
             progress.update(index + 1)
         }
-        for side in report.sides.indices where !report.loopSecondsPerToken.isEmpty {
-            report.sides[side].ratio = median(
-                zip(report.loopSecondsPerToken, report.sides[side].secondsPerToken).map { $0 / $1 })
+        for side in report.sides.indices where loop != nil {
+            report.sides[side].ratio = report.loop.ratio(to: report.sides[side].pace)
         }
         for side in 2..<report.sides.count {
             report.sides[side].keptGain = KeptGain(
@@ -118,27 +119,25 @@ struct LoopCommand: AsyncParsableCommand {
     }
 
     private func text(_ report: Report) -> String {
-        var rows = [["side", "s/token", "times the loop", "reward"] + BenchSide.searchHeads]
-        if !report.loopSecondsPerToken.isEmpty {
+        var rows = [["side", "s/token", "times the loop", "median", "reward (95 %)"] + BenchSide.searchHeads]
+        if !report.loop.seconds.isEmpty {
             rows.append(
-                ["loop in transformers, \(dtype)", median(report.loopSecondsPerToken).fixed(3), "1.0"]
+                ["loop in transformers, \(dtype)", report.loop.secondsPerToken.fixed(3), "1.0", "1.0"]
                     + [String](repeating: "–", count: 1 + BenchSide.searchHeads.count))
         }
         for side in report.sides {
             rows.append(
-                [
-                    side.name, median(side.secondsPerToken).fixed(3),
-                    side.ratio.map { $0.fixed(1) } ?? "–", side.meanReward.fixed(3),
-                ] + side.searchCells)
+                [side.name, side.pace.secondsPerToken.fixed(3)] + (side.ratio?.cells(digits: 1) ?? ["–", "–"])
+                    + [MeanInterval(side.rewards).text] + side.searchCells)
         }
         var lines = TextTable.text(rows)
         // One prompt has no spread, and equal rewards have none.
         let spread = (try? RewardCalibration(of: report.sides[0].rewards))?.spread
         if let spread {
-            let gain = report.sides[1].meanReward - report.sides[0].meanReward
+            let gains = zip(report.sides[1].rewards, report.sides[0].rewards).map { ($0 - $1) / spread }
             lines +=
-                "\nalpha \(report.alpha.significant()) lifts the reward by \((gain / spread).fixed(2)) standard "
-                + "deviations of plain answers"
+                "\nalpha \(report.alpha.significant()) lifts the reward by \(MeanInterval(gains).text) standard deviations "
+                + "of plain answers"
         }
         for side in report.sides {
             guard let kept = side.keptGain else { continue }

@@ -10,7 +10,8 @@ struct SpeedupsCommand: AsyncParsableCommand {
         abstract: "Measure transfer-q without each of its exact speed-ups, and without all of them.",
         discussion: """
             All sides answer the same prompts with greedy rollouts and choices, and take turns, prompt by prompt; each \
-            reads the prompt itself. Figures are means over the prompts, seconds and ratios medians.
+            reads the prompt itself. Figures are means over the prompts; seconds are total time over total tokens, with the \
+            median over the prompts beside their ratio.
 
               transferq bench speedups --limit 5 --baseline-system "You are kind."
             """)
@@ -57,21 +58,21 @@ struct SpeedupsCommand: AsyncParsableCommand {
             progress.update(index + 1)
         }
         for side in sides.indices {
-            report.sides[side].ratio = median(
-                zip(report.sides[side].secondsPerToken, report.sides[0].secondsPerToken).map { $0 / $1 })
+            report.sides[side].ratio = report.sides[side].pace.ratio(to: report.sides[0].pace)
         }
         Console.print(steering.format == .json ? try JSON.pretty(report) : text(report))
     }
 
     private func text(_ report: Report) -> String {
-        func number(_ value: Double?, _ digits: Int) -> String { value.map { $0.fixed(digits) } ?? "–" }
-        let head = ["side"] + BenchSide.searchHeads + ["tokens scored/token", "s/token", "to all on", "same answers"]
+        let head =
+            ["side"] + BenchSide.searchHeads + [
+                "tokens scored/token", "s/token", "to all on", "median", "same answers",
+            ]
         let rows = report.sides.map { side in
             [side.name] + side.searchCells + [
-                number(side.scoredTokensPerToken.reduce(0, +) / Double(report.prompts), 1),
-                number(median(side.secondsPerToken), 3), number(side.ratio, 2),
-                "\(side.equalAnswers ?? 0) of \(report.prompts)",
-            ]
+                (side.scoredTokensPerToken.reduce(0, +) / Double(report.prompts)).fixed(1),
+                side.pace.secondsPerToken.fixed(3),
+            ] + (side.ratio?.cells(digits: 2) ?? ["–", "–"]) + ["\(side.equalAnswers ?? 0) of \(report.prompts)"]
         }
         return TextTable.text([head] + rows)
     }

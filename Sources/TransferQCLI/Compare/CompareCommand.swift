@@ -135,14 +135,23 @@ struct CompareCommand: AsyncParsableCommand {
                     guard let reward = summary.reward else { throw ExitCode.failure }
                     let result = PromptResult(
                         prompt: index, method: method.name, conversation: keys[index],
-                        settings: set.output == nil ? settings : settings.with(method),
+                        settings: set.output == nil ? settings : settings.with(method), seed: answer.seed,
                         response: summary.response, finishReason: summary.finishReason, reward: reward, kl: summary.kl,
+                        klKind: summary.klKind,
                         usage: summary.usage)
                     try results.append(result, line: result)
                     progress.update(own(results.records).count)
                 }
             }
-            let table = PromptSetTable(own(results.records), methods: methods.map(\.name))
+            // Answers of earlier runs that differ in their seeds only stand for the same prompts.
+            let settingsOf = Dictionary(
+                uniqueKeysWithValues: methods.map { method in
+                    (method.name, (set.output == nil ? settings : settings.with(method)).withoutSeed)
+                })
+            let counted = results.records.filter {
+                $0.prompt < conversations.count && settingsOf[$0.method] == $0.settings.withoutSeed
+            }
+            let table = PromptSetTable(counted, methods: methods.map(\.name))
             Console.print(format == .json ? try JSON.pretty(table) : table.text)
         }
     }
@@ -156,7 +165,7 @@ struct CompareCommand: AsyncParsableCommand {
         zip(summaries, methods).map { summary, method in
             let figures = [
                 method.name, summary.reward.map { $0.fixed(3) } ?? "–",
-                summary.kl.map { (summary.klIsBound ? "≤ " : "") + $0.fixed(2) } ?? "–",
+                summary.kl.map { summary.klKind.cell($0) } ?? "–",
                 "\(summary.usage.completionTokens)", "\(summary.usage.rolloutTokens)",
                 summary.usage.seconds.fixed(1),
             ]

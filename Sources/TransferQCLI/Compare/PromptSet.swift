@@ -36,11 +36,24 @@ struct PromptResult: Codable {
     /// own only.
     let conversation: String
     let settings: RunSettings
+    /// Nil in files of earlier versions.
+    var seed: UInt64?
     let response: String
     let finishReason: FinishReason
     let reward: Double
     let kl: Double?
+    /// What `kl` is; nil in files of earlier versions.
+    let klKind: KLKind?
     let usage: Usage
+}
+
+extension PromptResult {
+    fileprivate struct Question: Hashable {
+        let prompt: Int
+        let seed: UInt64?
+    }
+
+    fileprivate var question: Question { Question(prompt: prompt, seed: seed) }
 }
 
 extension LineFile<PromptResult> {
@@ -73,11 +86,14 @@ extension LineFile<PromptResult> {
     }
 }
 
-/// What methods came to on a set of prompts, against the first of them.
+/// What methods came to on a set of prompts, against the first of them: differences are paired by prompt and seed, and
+/// answers to one prompt under several seeds are a cluster that counts once.
 struct PromptSetTable: Encodable {
     struct Row: Encodable {
         let method: String
         let prompts: Int
+        /// More than prompts where there are several seeds.
+        let answers: Int
         let meanReward: MeanInterval
         /// Mean paired difference to the first method.
         let gain: MeanInterval?
@@ -85,7 +101,10 @@ struct PromptSetTable: Encodable {
         let gainInSpreads: Double?
         /// Share of prompts with a higher reward than the first method's; ties count half.
         let winRate: Double?
+        /// Nats; nil when an answer has none, or it is not known what it is.
         let meanKL: Double?
+        /// What `meanKL` is.
+        let meanKLKind: KLKind?
         let rolloutTokensPerToken: Double
         let secondsPerToken: Double
     }
@@ -94,21 +113,27 @@ struct PromptSetTable: Encodable {
 
     init(_ results: [PromptResult], methods: [String]) {
         let first = results.filter { $0.method == methods[0] }.sorted { $0.prompt < $1.prompt }
-        let base = Dictionary(first.map { ($0.prompt, $0.reward) }, uniquingKeysWith: { left, _ in left })
+        let base = Dictionary(first.map { ($0.question, $0.reward) }, uniquingKeysWith: { left, _ in left })
         let spread = (try? RewardCalibration(of: first.map(\.reward)))?.spread  // equal rewards have none
         rows = methods.map { method in
             let own = results.filter { $0.method == method }.sorted { $0.prompt < $1.prompt }
-            let pairs = own.compactMap { result in base[result.prompt].map { (result.reward, $0) } }
+            let pairs = own.compactMap { result in
+                base[result.question].map { (prompt: result.prompt, own: result.reward, base: $0) }
+            }
             let isFirst = method == methods[0]
-            let gain = isFirst ? nil : MeanInterval(pairs.map { $0.0 - $0.1 })
-            let wins = pairs.reduce(0.0) { $0 + ($1.0 > $1.1 ? 1 : $1.0 == $1.1 ? 0.5 : 0) }
+            let gain = isFirst ? nil : MeanInterval(pairs.map { $0.own - $0.base }, clusters: pairs.map(\.prompt))
+            let wins = pairs.reduce(0.0) { $0 + ($1.own > $1.base ? 1 : $1.own == $1.base ? 0.5 : 0) }
             let kl = own.compactMap(\.kl)
+            let kinds = own.compactMap(\.klKind)
+            let hasKL = !own.isEmpty && kl.count == own.count && kinds.count == own.count
             let tokens = Double(max(1, own.reduce(0) { $0 + $1.usage.completionTokens }))
             return Row(
-                method: method, prompts: own.count, meanReward: MeanInterval(own.map(\.reward)), gain: gain,
+                method: method, prompts: Set(own.map(\.prompt)).count, answers: own.count,
+                meanReward: MeanInterval(own.map(\.reward), clusters: own.map(\.prompt)), gain: gain,
                 gainInSpreads: gain.flatMap { gain in spread.map { gain.mean / $0 } },
                 winRate: isFirst ? nil : wins / Double(max(1, pairs.count)),
-                meanKL: kl.count == own.count ? kl.reduce(0, +) / Double(max(1, kl.count)) : nil,
+                meanKL: hasKL ? kl.reduce(0, +) / Double(kl.count) : nil,
+                meanKLKind: hasKL ? kinds.reduce(.divergence) { $0.adding($1) } : nil,
                 rolloutTokensPerToken: Double(own.reduce(0) { $0 + $1.usage.rolloutTokens }) / tokens,
                 secondsPerToken: own.reduce(0) { $0 + $1.usage.seconds } / tokens)
         }
@@ -128,7 +153,8 @@ struct PromptSetTable: Encodable {
                     [
                         row.method, "\(row.prompts)", row.meanReward.text, row.gain?.text ?? "–",
                         number(row.gainInSpreads, 2), number(row.winRate.map { 100 * $0 }, 0, " %"),
-                        number(row.meanKL, 1), number(row.rolloutTokensPerToken, 0),
+                        row.meanKL.map { (row.meanKLKind ?? .divergence).cell($0, digits: 1) } ?? "–",
+                        number(row.rolloutTokensPerToken, 0),
                         number(row.secondsPerToken, 3),
                     ]
                 })

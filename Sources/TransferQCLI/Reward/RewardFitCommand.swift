@@ -101,7 +101,8 @@ struct RewardFitCommand: AsyncParsableCommand {
             fitted = try features.without(held)
             if fitted.count < features.count {
                 let both = features.count - fitted.count
-                Console.say("\(both) of \(features.count) are held out as well, and not fitted on")
+                Console.say(
+                    "\(both) of \(features.count) have prompts that are held out as well, and are not fitted on")
             }
         } else {
             (fitted, held) = try features.split(seed: seed)
@@ -200,31 +201,36 @@ private struct FitFeatures {
         self.kind = kind
     }
 
-    func data(_ pooling: LinearHead.Pooling) -> FitData { FitData(states: states, kind: kind, pooling: pooling) }
+    func data(_ pooling: LinearHead.Pooling) -> FitData {
+        FitData(states: states, answers: answers, kind: kind, pooling: pooling)
+    }
 
-    /// All that does not occur in `others`, neither as a pair nor as a text.
+    /// The answers of each pair, or each text.
+    private var items: [[Completion]] {
+        kind.isPairs ? (0..<count).map { [answers[2 * $0], answers[2 * $0 + 1]] } : answers.map { [$0] }
+    }
+
+    /// All whose prompts do not occur in `others`.
     func without(_ others: FitFeatures) throws -> FitFeatures {
-        func keys(_ one: FitFeatures) -> [Set<Completion>] {
-            switch one.kind {
-            case .pairs: (0..<one.count).map { [one.answers[2 * $0], one.answers[2 * $0 + 1]] }
-            case .labelled: one.answers.map { [$0] }
-            }
+        let theirs = Set(others.answers.map { PromptGroups.key(of: $0) })
+        let kept = items.enumerated().filter { item in
+            !item.element.contains { theirs.contains(PromptGroups.key(of: $0)) }
         }
-        let theirs = Set(keys(others))
-        let kept = keys(self).enumerated().filter { !theirs.contains($0.element) }.map(\.offset)
+        .map(\.offset)
         guard kept.count >= 10 else {
-            throw RewardError.tooLittleData(path: "the data", reason: "nearly all of it is held out; give other data")
+            throw RewardError.tooLittleData(
+                path: "the data", reason: "nearly all of it is held out, by its prompts; give data with other prompts")
         }
         return subset(kept)
     }
 
-    /// A sixth to measure on, and all of the rest that does not occur in it.
+    /// A sixth to measure on, and the rest; no prompt is in both.
     func split(seed: UInt64) throws -> (training: FitFeatures, heldOut: FitFeatures) {
-        let noise = Noise(seed: seed)
-        let order = (0..<count).sorted { noise.derived($0).uniform < noise.derived($1).uniform }
-        let size = max(2, count / 6)
-        let held = subset(order.prefix(size).sorted())
-        return (try subset(order.dropFirst(size).sorted()).without(held), held)
+        let folds = PromptGroups(items).folds(6, seed: seed)
+        // A prompt with very many answers makes a part larger than a sixth.
+        let held = folds.indices.min { abs(6 * folds[$0].count - count) < abs(6 * folds[$1].count - count) } ?? 0
+        let fitted = folds.indices.filter { $0 != held }.flatMap { folds[$0] }
+        return (subset(fitted.sorted()), subset(folds[held].sorted()))
     }
 
     private func subset(_ items: [Int]) -> FitFeatures {

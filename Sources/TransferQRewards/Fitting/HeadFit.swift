@@ -6,21 +6,36 @@ public struct FitData: Sendable {
     public enum Kind: Sendable {
         case pairs
         case labelled([Bool])
+
+        public var isPairs: Bool { if case .pairs = self { true } else { false } }
     }
 
     /// Features of the answers: of pair i at 2i (chosen) and 2i + 1 (rejected), or of text i at i.
     let features: [[Float]]
     let kind: Kind
+    /// Which pairs or texts belong to one prompt.
+    public let groups: PromptGroups
 
-    /// - Parameter pooling: `last`, `mean` or `both`.
-    public init(states: [PooledState], kind: Kind, pooling: LinearHead.Pooling) {
+    /// - Parameters:
+    ///   - states: of the answers.
+    ///   - answers: what the states are of; without them every pair or text counts as one of a prompt of its own.
+    ///   - pooling: `last`, `mean` or `both`.
+    public init(states: [PooledState], answers: [Completion]? = nil, kind: Kind, pooling: LinearHead.Pooling) {
         features = states.map(pooling.features)
         self.kind = kind
+        let count = kind.isPairs ? states.count / 2 : states.count
+        guard let answers, answers.count == states.count else {
+            groups = PromptGroups(labels: Array(0..<count))
+            return
+        }
+        groups = PromptGroups(
+            (0..<count).map { kind.isPairs ? [answers[2 * $0], answers[2 * $0 + 1]] : [answers[$0]] })
     }
 
-    private init(features: [[Float]], kind: Kind) {
+    private init(features: [[Float]], kind: Kind, groups: PromptGroups) {
         self.features = features
         self.kind = kind
+        self.groups = groups
     }
 
     /// Pairs or texts.
@@ -32,10 +47,14 @@ public struct FitData: Sendable {
     }
 
     func subset(_ items: [Int]) -> FitData {
+        let groups = PromptGroups(labels: items.map { self.groups.numbers[$0] })
         switch kind {
-        case .pairs: FitData(features: items.flatMap { [features[2 * $0], features[2 * $0 + 1]] }, kind: .pairs)
+        case .pairs:
+            return FitData(
+                features: items.flatMap { [features[2 * $0], features[2 * $0 + 1]] }, kind: .pairs, groups: groups)
         case .labelled(let labels):
-            FitData(features: items.map { features[$0] }, kind: .labelled(items.map { labels[$0] }))
+            return FitData(
+                features: items.map { features[$0] }, kind: .labelled(items.map { labels[$0] }), groups: groups)
         }
     }
 
@@ -55,12 +74,8 @@ public struct FitData: Sendable {
         }
     }
 
-    /// Deterministic parts of nearly equal size, by turns.
-    func folds(_ number: Int, seed: UInt64) -> [[Int]] {
-        let noise = Noise(seed: seed)
-        let order = (0..<count).sorted { noise.derived($0).uniform < noise.derived($1).uniform }
-        return (0..<number).map { fold in order.indices.filter { $0 % number == fold }.map { order[$0] } }
-    }
+    /// Deterministic parts of nearly equal size; answers to one prompt stay together.
+    public func folds(_ number: Int, seed: UInt64) -> [[Int]] { groups.folds(number, seed: seed) }
 }
 
 /// Mean and spread of every feature, from the training answers.
@@ -95,13 +110,14 @@ public struct HeadFit: Sendable {
     public let weights: [Float]
     public let bias: Double
     public let regularization: Double
-    /// λ with mean held-out loss (nats) and accuracy over the folds.
+    /// λ with mean held-out loss (nats) and accuracy over the pairs or texts, each judged by a fit that saw no answer to its
+    /// prompt.
     public let path: [(regularization: Double, loss: Double, accuracy: Double)]
 
     /// λ that are tried when none is given.
     public static let regularizations = [0.003, 0.01, 0.03, 0.1, 0.3, 1, 3]
 
-    /// Fits with the λ whose cross-validated loss is the least.
+    /// Fits with the λ whose loss, cross-validated over prompts, is the least.
     ///
     /// The same data gives the same fit. `progress` is called after every λ.
     public init(
@@ -134,9 +150,11 @@ public struct HeadFit: Sendable {
                 for await (fold, measures) in group { all[fold] = measures }
                 return all
             }
+            let shares = parts.map { Double($0.count) / Double(data.count) }
             for (index, regularization) in ordered.enumerated() {
-                let loss = measured.reduce(0) { $0 + $1[index].loss } / Double(folds)
-                path.append((regularization, loss, measured.reduce(0) { $0 + $1[index].accuracy } / Double(folds)))
+                let loss = zip(measured, shares).reduce(0) { $0 + $1.0[index].loss * $1.1 }
+                let accuracy = zip(measured, shares).reduce(0) { $0 + $1.0[index].accuracy * $1.1 }
+                path.append((regularization, loss, accuracy))
                 progress(regularization, loss)
             }
         }
