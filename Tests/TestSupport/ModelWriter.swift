@@ -5,8 +5,9 @@ import TransferQLlama
 
 /// Writes small GGUF files through llama.cpp's own writer.
 public enum ModelWriter {
-    /// Of the tiny models: states, the inside of their feed-forward networks, attention heads.
-    public static let (width, hidden, heads) = (32, 64, 2)
+    /// Of the tiny models: states, and the inside of their feed-forward networks.
+    public static let (width, hidden) = (32, 64)
+    private static let heads = Shape.plain.heads
 
     /// Chat templates of small tests.
     public enum Template: Sendable {
@@ -35,7 +36,24 @@ public enum ModelWriter {
         }
     }
 
-    /// A random llama of one layer and width 32 over byte tokens, with a ChatML template: loads in milliseconds.
+    /// What a tiny llama is made of.
+    public struct Shape: Codable, Sendable {
+        public let layers: Int
+        /// Heads of attention, and those of keys and values that they share.
+        public let heads: Int
+        public let keyValueHeads: Int
+        /// What the logits of a random model are multiplied by.
+        public let sharpness: Float
+        /// What the end token's logits are multiplied by beyond that, so that texts end now and then.
+        public let endSharpness: Float
+
+        /// One layer, and distributions that leave many tokens possible.
+        public static let plain = Shape(layers: 1, heads: 2, keyValueHeads: 2, sharpness: 1, endSharpness: 1)
+        /// Two layers, grouped heads, and logits so far apart that rounding decides no choice.
+        public static let sharp = Shape(layers: 2, heads: 4, keyValueHeads: 2, sharpness: 2, endSharpness: 1.4)
+    }
+
+    /// A random llama of width 32 over byte tokens, with 32-bit weights and a ChatML template: loads in milliseconds.
     ///
     /// - Parameters:
     ///   - template: brings its markers into the vocabulary.
@@ -44,19 +62,20 @@ public enum ModelWriter {
     @discardableResult
     public static func tinyModel(
         to url: URL, seed: UInt64 = 1, architecture: String = "llama", vocabularyPadding: Int = 0,
-        template: Template = .chatML, chatTemplate: String? = nil, poolingType: UInt32? = nil
+        template: Template = .chatML, chatTemplate: String? = nil, poolingType: UInt32? = nil, shape: Shape = .plain
     ) throws -> [String: [Float]] {
         let tokens = vocabulary(padding: vocabularyPadding, markers: template.markers)
         return try write(to: url) { file, tensors in
             gguf_set_val_str(file, "general.architecture", architecture)
             gguf_set_val_str(file, "general.name", "tiny")
-            gguf_set_val_u32(file, "\(architecture).block_count", 1)
+            gguf_set_val_u32(file, "general.file_type", UInt32(LLAMA_FTYPE_ALL_F32.rawValue))
+            gguf_set_val_u32(file, "\(architecture).block_count", UInt32(shape.layers))
             gguf_set_val_u32(file, "\(architecture).context_length", 512)
             gguf_set_val_u32(file, "\(architecture).embedding_length", UInt32(width))
             gguf_set_val_u32(file, "\(architecture).feed_forward_length", UInt32(hidden))
-            gguf_set_val_u32(file, "\(architecture).attention.head_count", UInt32(heads))
-            gguf_set_val_u32(file, "\(architecture).attention.head_count_kv", UInt32(heads))
-            gguf_set_val_u32(file, "\(architecture).rope.dimension_count", 16)
+            gguf_set_val_u32(file, "\(architecture).attention.head_count", UInt32(shape.heads))
+            gguf_set_val_u32(file, "\(architecture).attention.head_count_kv", UInt32(shape.keyValueHeads))
+            gguf_set_val_u32(file, "\(architecture).rope.dimension_count", UInt32(width / shape.heads))
             gguf_set_val_f32(file, "\(architecture).attention.layer_norm_rms_epsilon", 1e-5)
             if let poolingType { gguf_set_val_u32(file, "\(architecture).pooling_type", poolingType) }
             gguf_set_val_str(file, "tokenizer.ggml.model", "llama")
@@ -66,16 +85,22 @@ public enum ModelWriter {
             gguf_set_val_str(file, "tokenizer.chat_template", chatTemplate ?? template.text)
             set(tokens, in: file)
             tensors.add("token_embd.weight", [width, tokens.count], seed: seed)
-            tensors.add("output.weight", [width, tokens.count], seed: seed + 1)
+            tensors.add("output.weight", [width, tokens.count], seed: seed + 1, scale: shape.sharpness)
+            tensors.multiply("output.weight", elements: 2 * width..<3 * width, by: shape.endSharpness)
             tensors.add("output_norm.weight", [width], constant: 1)
-            tensors.add("blk.0.attn_norm.weight", [width], constant: 1)
-            tensors.add("blk.0.ffn_norm.weight", [width], constant: 1)
-            for (index, name) in ["attn_q", "attn_k", "attn_v", "attn_output"].enumerated() {
-                tensors.add("blk.0.\(name).weight", [width, width], seed: seed + 10 + UInt64(index))
+            for layer in 0..<shape.layers {
+                let (block, seed) = ("blk.\(layer)", seed + 100 * UInt64(layer))
+                tensors.add("\(block).attn_norm.weight", [width], constant: 1)
+                tensors.add("\(block).ffn_norm.weight", [width], constant: 1)
+                for (index, name) in ["attn_q", "attn_k", "attn_v", "attn_output"].enumerated() {
+                    let isShared = name == "attn_k" || name == "attn_v"
+                    let rows = isShared ? width / shape.heads * shape.keyValueHeads : width
+                    tensors.add("\(block).\(name).weight", [width, rows], seed: seed + 10 + UInt64(index))
+                }
+                tensors.add("\(block).ffn_gate.weight", [width, hidden], seed: seed + 20)
+                tensors.add("\(block).ffn_up.weight", [width, hidden], seed: seed + 21)
+                tensors.add("\(block).ffn_down.weight", [hidden, width], seed: seed + 22)
             }
-            tensors.add("blk.0.ffn_gate.weight", [width, hidden], seed: seed + 20)
-            tensors.add("blk.0.ffn_up.weight", [width, hidden], seed: seed + 21)
-            tensors.add("blk.0.ffn_down.weight", [hidden, width], seed: seed + 22)
         }
     }
 
@@ -143,9 +168,9 @@ public enum ModelWriter {
     }
 
     /// What tests' own Python, from the models' definitions, makes of texts of tokens: `head` on the last state of a
-    /// "llama", or the outputs of a "bert".
+    /// "llama", its logits behind the last token where there is no head, or the outputs of a "bert".
     public static func reference(
-        _ kind: String, weights: [String: [Float]], tokens: [[Token]], head: [Float] = []
+        _ kind: String, weights: [String: [Float]], tokens: [[Token]], head: [Float] = [], shape: Shape = .plain
     ) throws -> [[Double]] {
         struct Problem: Encodable {
             let kind: String
@@ -154,10 +179,10 @@ public enum ModelWriter {
             let head: [Float]
             let width: Int
             let hidden: Int
-            let heads: Int
+            let shape: Shape
         }
         let problem = Problem(
-            kind: kind, tokens: tokens, weights: weights, head: head, width: width, hidden: hidden, heads: heads)
+            kind: kind, tokens: tokens, weights: weights, head: head, width: width, hidden: hidden, shape: shape)
         let folder = try TemporaryFolder()
         try JSONEncoder().encode(problem).write(to: folder.file("problem.json"))
         let process = Process()
@@ -219,6 +244,16 @@ public enum ModelWriter {
             }
             self.values[name] = Array(UnsafeBufferPointer(start: values, count: count))
             gguf_add_tensor(file, tensor)
+        }
+
+        /// Changes some elements of a tensor that was added.
+        func multiply(_ name: String, elements: Range<Int>, by factor: Float) {
+            guard let tensor = ggml_get_tensor(context, name) else { return }
+            let values = tensor.pointee.data.assumingMemoryBound(to: Float.self)
+            for index in elements {
+                values[index] *= factor
+                self.values[name]?[index] = values[index]
+            }
         }
     }
 

@@ -1,7 +1,8 @@
 """Tiny language models computed from their definitions, in plain Python: a reference for the tests.
 
-Reads {"kind": "llama" | "bert", "tokens": [[…]], "weights": {name: numbers}, "width", "hidden", "heads", "head": [...]}
-and prints one number a text: the head on the last token's final state (llama), or the classifier's output (bert).
+Reads {"kind": "llama" | "bert", "tokens": [[…]], "weights": {name: numbers}, "width", "hidden", "shape": {"layers",
+"heads", "keyValueHeads"}, "head": [...]} and prints for each text the head on the last token's final state (llama), the
+logits behind the last token (llama without a head), or the classifier's outputs (bert).
 """
 import json
 import math
@@ -36,14 +37,16 @@ def softmax(values):
 
 def attention(queries, keys, values, heads, causal):
     size = len(queries[0]) // heads
+    sharing = heads * size // len(keys[0])
     result = []
     for position, query in enumerate(queries):
         seen = range(position + 1) if causal else range(len(keys))
         out = []
         for head in range(heads):
             part = slice(head * size, (head + 1) * size)
-            weights = softmax([sum(a * b for a, b in zip(query[part], keys[i][part])) / math.sqrt(size) for i in seen])
-            out += [sum(w * values[i][part][j] for w, i in zip(weights, seen)) for j in range(size)]
+            other = slice(head // sharing * size, (head // sharing + 1) * size)
+            weights = softmax([sum(a * b for a, b in zip(query[part], keys[i][other])) / math.sqrt(size) for i in seen])
+            out += [sum(w * values[i][other][j] for w, i in zip(weights, seen)) for j in range(size)]
         result.append(out)
     return result
 
@@ -68,22 +71,30 @@ def rotated(vector, position, heads):
 
 
 def llama(task, tokens):
-    width, hidden, heads = task["width"], task["hidden"], task["heads"]
+    width, hidden, shape = task["width"], task["hidden"], task["shape"]
+    heads, shared = shape["heads"], shape["keyValueHeads"]
     vocabulary = len(task["weights"]["token_embd.weight"]) // width
     embedding = matrix(task, "token_embd.weight", vocabulary)
     states = [embedding[token] for token in tokens]
-    normed = [rms(state) for state in states]
-    query, key, value, output = (matrix(task, f"blk.0.attn_{name}.weight", width) for name in ("q", "k", "v", "output"))
-    queries = [rotated(apply(query, state), i, heads) for i, state in enumerate(normed)]
-    keys = [rotated(apply(key, state), i, heads) for i, state in enumerate(normed)]
-    seen = attention(queries, keys, [apply(value, state) for state in normed], heads, causal=True)
-    states = [add(state, apply(output, out)) for state, out in zip(states, seen)]
-    gate, up = matrix(task, "blk.0.ffn_gate.weight", hidden), matrix(task, "blk.0.ffn_up.weight", hidden)
-    down = matrix(task, "blk.0.ffn_down.weight", width)
-    state = states[-1]
-    inner = rms(state)
-    gated = [g / (1 + math.exp(-g)) * u for g, u in zip(apply(gate, inner), apply(up, inner))]
-    final = rms(add(state, apply(down, gated)))
+    for layer in range(shape["layers"]):
+        block = f"blk.{layer}"
+        narrow = width // heads * shared
+        query, output = (matrix(task, f"{block}.attn_{name}.weight", width) for name in ("q", "output"))
+        key, value = (matrix(task, f"{block}.attn_{name}.weight", narrow) for name in ("k", "v"))
+        gate, up = (matrix(task, f"{block}.ffn_{name}.weight", hidden) for name in ("gate", "up"))
+        down = matrix(task, f"{block}.ffn_down.weight", width)
+        inputs = [rms(state) for state in states]
+        queries = [rotated(apply(query, state), i, heads) for i, state in enumerate(inputs)]
+        keys = [rotated(apply(key, state), i, shared) for i, state in enumerate(inputs)]
+        seen = attention(queries, keys, [apply(value, state) for state in inputs], heads, causal=True)
+        states = [add(state, apply(output, out)) for state, out in zip(states, seen)]
+        for i, state in enumerate(states):
+            inner = rms(state)
+            gated = [g / (1 + math.exp(-g)) * u for g, u in zip(apply(gate, inner), apply(up, inner))]
+            states[i] = add(state, apply(down, gated))
+    final = rms(states[-1])
+    if not task["head"]:
+        return apply(matrix(task, "output.weight", vocabulary), final)
     return sum(a * b for a, b in zip(task["head"], final))
 
 
@@ -103,7 +114,7 @@ def gelu(value):
 
 
 def bert(task, tokens):
-    width, hidden, heads = task["width"], task["hidden"], task["heads"]
+    width, hidden = task["width"], task["hidden"]
     vocabulary = len(task["weights"]["token_embd.weight"]) // width
     embedding = matrix(task, "token_embd.weight", vocabulary)
     positions = matrix(task, "position_embd.weight", len(task["weights"]["position_embd.weight"]) // width)
@@ -112,7 +123,7 @@ def bert(task, tokens):
     queries, keys, values = (
         [linear(task, f"blk.0.attn_{name}", state, width) for state in states] for name in ("q", "k", "v")
     )
-    seen = attention(queries, keys, values, heads, causal=False)
+    seen = attention(queries, keys, values, task["shape"]["heads"], causal=False)
     state = normed(task, "blk.0.attn_output_norm", add(states[0], linear(task, "blk.0.attn_output", seen[0], width)))
     inner = [gelu(value) for value in linear(task, "blk.0.ffn_up", state, hidden)]
     state = normed(task, "blk.0.layer_output_norm", add(state, linear(task, "blk.0.ffn_down", inner, width)))

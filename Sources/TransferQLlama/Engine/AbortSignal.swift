@@ -10,12 +10,16 @@ package final class AbortSignal: Sendable {
 }
 
 /// What a context's callbacks look at while a batch is under way.
-final class GraphSwitch: Sendable {
+package final class GraphSwitch: Sendable {
     private let signals = Mutex<[AbortSignal]>([])
     private let stops = Atomic(false)
 
     /// Whether to stop: all requests that share the batch wish it. One that goes on keeps the batch alive for all.
-    var isRaised: Bool { signals.withLock { signals in !signals.isEmpty && signals.allSatisfy { $0.isRaised } } }
+    package var isRaised: Bool {
+        signals.withLock { signals in !signals.isEmpty && signals.allSatisfy { $0.isRaised } }
+    }
+
+    package init() {}
 
     func listen(to signals: [AbortSignal]) { self.signals.withLock { $0 = signals } }
 

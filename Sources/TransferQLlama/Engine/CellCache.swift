@@ -1,5 +1,3 @@
-import CLlama
-
 /// The sequences of a context: which are leased, and which of its cells they hold.
 ///
 /// A sequence is leased, forked and trimmed; forks share the cells of what they have in common, so forking copies nothing.
@@ -8,7 +6,7 @@ import CLlama
 final class CellCache {
     /// Most tokens that all sequences can hold together.
     let cells: Int
-    private let handle: ContextHandle
+    private let backend: any ContextBackend
     private let pool: SequencePool
     private var ledger: CellLedger
     private var keepers: [WeakKeeper] = []
@@ -29,18 +27,17 @@ final class CellCache {
     }
 
     private enum Edit {
-        case share(Range<Int32>, of: llama_seq_id, with: llama_seq_id)
-        case remove(llama_seq_id, from: Int32)
+        case share(Range<Int32>, of: Int32, with: Int32)
+        case remove(Int32, from: Int32)
         case clear
     }
 
-    init(handle: ContextHandle, model: LlamaModel, sequences: Int) {
-        self.handle = handle
-        cells = Int(llama_n_ctx(handle.pointer))
+    init(backend: any ContextBackend, canCut: Bool, sequences: Int) {
+        self.backend = backend
+        self.canCut = canCut
+        cells = backend.cells
         pool = SequencePool(count: sequences)
         ledger = CellLedger(sequences: sequences)
-        let pointer = model.handle.pointer
-        canCut = !llama_model_is_recurrent(pointer) && !llama_model_is_hybrid(pointer)
     }
 
     /// Sequences that someone holds right now.
@@ -160,13 +157,9 @@ final class CellCache {
 
     private func apply(_ edit: Edit) {
         switch edit {
-        case .share(let positions, let source, let target):
-            llama_memory_seq_cp(handle.memory, source, target, positions.lowerBound, positions.upperBound)
-        case .remove(let sequence, let position):
-            // Fails only where a part is to go that cannot, which is asked before.
-            _ = llama_memory_seq_rm(handle.memory, sequence, position, -1)
-        case .clear:
-            llama_memory_clear(handle.memory, false)
+        case .share(let positions, let source, let target): backend.share(positions, of: source, with: target)
+        case .remove(let sequence, let position): backend.remove(sequence, from: position)
+        case .clear: backend.clear()
         }
     }
 }

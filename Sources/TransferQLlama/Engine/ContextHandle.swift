@@ -2,7 +2,7 @@ import CLlama
 import Foundation
 
 /// A context of llama.cpp with a batch to fill; both are freed with their last user.
-final class ContextHandle: Sendable {
+final class ContextHandle: ContextBackend {
     // Used on the inference actor, and on a lane while that leaves it alone; freed when nobody can.
     nonisolated(unsafe) let pointer: OpaquePointer
     /// Nil for a model that keeps nothing between calls.
@@ -68,26 +68,46 @@ final class ContextHandle: Sendable {
         batch = llama_batch_init(Int32(batchSize), 0, Int32(configuration.sequences))
     }
 
-    /// What a call of llama.cpp came to.
-    struct Outcome: Sendable {
-        /// Zero when all went well, 2 when it was stopped.
-        let code: Int32
-        /// What llama.cpp said of a failure.
-        let complaint: String
+    var cells: Int { Int(llama_n_ctx(pointer)) }
+
+    func set(_ row: Int, to entry: BackendRow) {
+        batch.token[row] = entry.token
+        batch.pos[row] = entry.position
+        batch.n_seq_id[row] = Int32(entry.sequences.count)
+        for (place, sequence) in entry.sequences.enumerated() { batch.seq_id[row]?[place] = sequence }
+        batch.logits[row] = entry.isOutput ? 1 : 0
     }
 
-    /// Computes the first so many rows of the batch, nothing for none; takes long, and must be left alone meanwhile.
-    ///
-    /// - Parameter threads: as many as before when nil.
-    func decode(_ rows: Int32, threads: Int?) -> Outcome {
-        if rows == 0 { return Outcome(code: 0, complaint: "") }
+    func setWantsStates(_ wantsStates: Bool) { llama_set_embeddings(pointer, wantsStates) }
+
+    func logits(at row: Int32) -> UnsafePointer<Float>? {
+        llama_get_logits_ith(pointer, row).map { UnsafePointer($0) }
+    }
+
+    func state(at row: Int32) -> UnsafePointer<Float>? {
+        llama_get_embeddings_ith(pointer, row).map { UnsafePointer($0) }
+    }
+
+    func share(_ positions: Range<Int32>, of source: Int32, with target: Int32) {
+        llama_memory_seq_cp(memory, source, target, positions.lowerBound, positions.upperBound)
+    }
+
+    func clear() { llama_memory_clear(memory, false) }
+
+    func remove(_ sequence: Int32, from position: Int32) {
+        // Fails only where a part is to go that cannot, which is asked before.
+        _ = llama_memory_seq_rm(memory, sequence, position, -1)
+    }
+
+    func decode(_ rows: Int32, threads: Int?) -> DecodeOutcome {
+        if rows == 0 { return DecodeOutcome(code: 0) }
         if let threads { llama_set_n_threads(pointer, Int32(threads), Int32(threads)) }
-        if graphSwitch.isRaised { return Outcome(code: 2, complaint: "") }
+        if graphSwitch.isRaised { return DecodeOutcome(code: 2) }
         LlamaLibrary.forgetLog()
         var batch = batch
         batch.n_tokens = rows
         let code = llama_decode(pointer, batch)
-        return Outcome(code: code, complaint: code == 0 ? "" : LlamaLibrary.firstComplaint(otherwise: ""))
+        return DecodeOutcome(code: code, complaint: code == 0 ? "" : LlamaLibrary.firstComplaint(otherwise: ""))
     }
 
     deinit {

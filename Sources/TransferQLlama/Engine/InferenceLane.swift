@@ -40,9 +40,9 @@ public final class InferenceLane: Sendable {
     /// A call of llama.cpp.
     struct Call {
         /// Runs on the lane's thread.
-        let compute: @Sendable () -> ContextHandle.Outcome
+        let compute: @Sendable () -> DecodeOutcome
         /// Gets what it came to.
-        let land: @InferenceActor (ContextHandle.Outcome) -> Void
+        let land: @InferenceActor (DecodeOutcome) -> Void
     }
 
     /// What waits for the thread, oldest first.
@@ -61,7 +61,7 @@ public final class InferenceLane: Sendable {
 
     /// What a call comes to, behind what waits already.
     @InferenceActor
-    func run(_ compute: @escaping @Sendable () -> ContextHandle.Outcome) async -> ContextHandle.Outcome {
+    func run(_ compute: @escaping @Sendable () -> DecodeOutcome) async -> DecodeOutcome {
         await withCheckedContinuation { continuation in
             takeTurn { Call(compute: compute) { continuation.resume(returning: $0) } }
         }
@@ -81,7 +81,7 @@ public final class InferenceLane: Sendable {
 
     /// The thread goes on with the next call while what this one came to is looked at.
     @InferenceActor
-    private func finish(_ call: Call, _ outcome: ContextHandle.Outcome) {
+    private func finish(_ call: Call, _ outcome: DecodeOutcome) {
         isBusy = false
         startNext()
         call.land(outcome)

@@ -1,7 +1,7 @@
 import CLlama
 import Foundation
 import Synchronization
-public import TransferQ
+import TransferQ
 
 /// The KV cache and compute buffers of one model (optionally under one adapter), shared by many sequences.
 ///
@@ -83,7 +83,7 @@ public final class LlamaContext {
     let batchSize: Int
     /// Its sequences, and the cells that they hold.
     let cache: CellCache
-    private let handle: ContextHandle
+    private let backend: any ContextBackend
     /// Where it computes: the lane that it was made in, which it keeps unless somebody else does.
     private var lane: InferenceLane { keptLane ?? borrowedLane ?? .current }
     private let keptLane: InferenceLane?
@@ -112,9 +112,9 @@ public final class LlamaContext {
 
     /// - Parameter keepsLane: false for a context that goes with its lane.
     /// - Throws: as ``init(model:adapter:configuration:)``.
-    init(model: LlamaModel, adapter: LlamaAdapter?, configuration: Configuration, keepsLane: Bool) throws {
-        keptLane = keepsLane ? InferenceLane.current : nil
-        borrowedLane = InferenceLane.current
+    convenience init(
+        model: LlamaModel, adapter: LlamaAdapter?, configuration: Configuration, keepsLane: Bool
+    ) throws {
         guard configuration.sequences <= LlamaLibrary.maximumSequences else {
             throw LlamaError.tooManySequences(
                 needed: configuration.sequences, limit: LlamaLibrary.maximumSequences)
@@ -122,8 +122,8 @@ public final class LlamaContext {
         guard configuration.cells >= 1, configuration.sequences >= 1, configuration.cells <= 1 << 24 else {
             throw LlamaError.contextRefused(cells: configuration.cells, reason: "the size is out of range")
         }
-        batchSize = max(512, configuration.sequences)
-        handle = try ContextHandle(model: model, configuration: configuration, batchSize: batchSize) { parameters in
+        let batchSize = max(512, configuration.sequences)
+        let handle = try ContextHandle(model: model, configuration: configuration, batchSize: batchSize) { parameters in
             // Whatever the file is for, states are wanted token by token.
             parameters.pooling_type = LLAMA_POOLING_TYPE_NONE
             parameters.swa_full = true  // forks need every position of a sliding window
@@ -136,9 +136,28 @@ public final class LlamaContext {
                     path: adapter.path, model: model.path, reason: "llama.cpp could not apply it")
             }
         }
+        self.init(
+            model: model, adapter: adapter, backend: handle, batchSize: batchSize, sequences: configuration.sequences,
+            keepsLane: keepsLane)
+    }
+
+    /// A context on another backend than llama.cpp's, for tests.
+    ///
+    /// - Parameters:
+    ///   - model: whose tokens the backend decodes.
+    ///   - batchSize: most tokens of one call.
+    ///   - sequences: those that the backend can tell apart.
+    package init(
+        model: LlamaModel, adapter: LlamaAdapter? = nil, backend: any ContextBackend, batchSize: Int, sequences: Int,
+        keepsLane: Bool = true
+    ) {
+        keptLane = keepsLane ? InferenceLane.current : nil
+        borrowedLane = InferenceLane.current
         self.model = model
         self.adapter = adapter
-        cache = CellCache(handle: handle, model: model, sequences: configuration.sequences)
+        self.backend = backend
+        self.batchSize = batchSize
+        cache = CellCache(backend: backend, canCut: model.canCutSequences, sequences: sequences)
         cells = cache.cells
     }
 
@@ -241,14 +260,12 @@ public final class LlamaContext {
     private func output(at row: Int32, _ results: Results) throws -> Output {
         var logits = UnsafeBufferPointer<Float>(start: nil, count: 0)
         if results.contains(.logits) {
-            guard let values = llama_get_logits_ith(handle.pointer, row) else { throw LlamaError.logitsNotNumeric }
-            logits = UnsafeBufferPointer(start: UnsafePointer(values), count: model.vocabulary.size)
+            guard let values = backend.logits(at: row) else { throw LlamaError.logitsNotNumeric }
+            logits = UnsafeBufferPointer(start: values, count: model.vocabulary.size)
         }
         var state: UnsafeBufferPointer<Float>?
         if results.contains(.states) {
-            guard let values = llama_get_embeddings_ith(handle.pointer, row) else {
-                throw LlamaError.noStates(model: model.path)
-            }
+            guard let values = backend.state(at: row) else { throw LlamaError.noStates(model: model.path) }
             state = UnsafeBufferPointer(start: values, count: model.width)
         }
         return Output(logits: LogitRow(logits), state: state)
@@ -274,18 +291,18 @@ public final class LlamaContext {
             underWay = batch
             cache.isComputing = true
             return .init(
-                compute: { [handle, lane] in handle.decode(rows, threads: lane.threads) }, land: { self.land($0) })
+                compute: { [backend, lane] in backend.decode(rows, threads: lane.threads) }, land: { self.land($0) })
         } catch {
             finish(batch, .failure(error))
             return nil
         }
     }
 
-    private func land(_ outcome: ContextHandle.Outcome) {
+    private func land(_ outcome: DecodeOutcome) {
         guard let batch = underWay else { return }
         underWay = nil
         cache.isComputing = false
-        handle.graphSwitch.listen(to: [])
+        backend.graphSwitch.listen(to: [])
         finish(
             batch,
             Result {
@@ -339,49 +356,23 @@ public final class LlamaContext {
     /// Lays a batch out for llama.cpp, and takes the cells that it needs.
     private func fill(_ batch: DecodeQueue.Batch) throws -> Int32 {
         let entries = batch.works.flatMap(\.entries)
-        let rows = handle.batch
         for (row, entry) in entries.enumerated() {
             guard entry.token >= 0, entry.token < model.vocabulary.size else {
                 throw LlamaError.invalidToken(token: entry.token, vocabulary: model.vocabulary.size)
             }
-            rows.token[row] = entry.token
-            rows.pos[row] = Int32(entry.position)
-            rows.n_seq_id[row] = Int32(entry.sequences.count)
-            for (place, sequence) in entry.sequences.enumerated() { rows.seq_id[row]?[place] = sequence.id }
-            rows.logits[row] = entry.isOutput || batch.results.contains(.states) ? 1 : 0
+            backend.set(
+                row,
+                to: BackendRow(
+                    token: entry.token, position: Int32(entry.position), sequences: entry.sequences.map(\.id),
+                    isOutput: entry.isOutput || batch.results.contains(.states)))
         }
         try cache.add(entries)
         journal?.append(entries.map { BatchRow(token: $0.token, position: $0.position) })
-        handle.graphSwitch.stopsAtStates = batch.results == .states
-        handle.graphSwitch.listen(to: batch.requests.map(\.signal))
-        llama_set_embeddings(handle.pointer, batch.results.contains(.states))
+        backend.graphSwitch.stopsAtStates = batch.results == .states
+        backend.graphSwitch.listen(to: batch.requests.map(\.signal))
+        backend.setWantsStates(batch.results.contains(.states))
         if batch.count > 0 { decodedBatches += 1 }
         decodedTokens += batch.count
         return Int32(batch.count)
-    }
-}
-
-extension LlamaContext {
-    /// −Σ log π(token | the tokens before it) in nats, over all of `tokens` but the first.
-    ///
-    /// - Throws: ``LlamaError``, or `CancellationError`.
-    public func logLoss(of tokens: [Token]) async throws -> Double {
-        let sequence = try cache.lease()
-        let entries = tokens.indices.map { index in
-            Entry(token: tokens[index], position: index, sequence: sequence, isOutput: index + 1 < tokens.count)
-        }
-        var loss = 0.0
-        try await decode(entries, signal: AbortSignal()) { index, output in
-            let logProbability = output.logits.logProbability(of: tokens[index + 1])
-            guard logProbability.isFinite else { throw LlamaError.logitsNotNumeric }
-            loss -= logProbability
-        }
-        return loss
-    }
-}
-
-extension LlamaContext.Entry {
-    init(token: Token, position: Int, sequence: SequenceLease, isOutput: Bool) {
-        self.init(token: token, position: position, sequences: [sequence], isOutput: isOutput)
     }
 }

@@ -122,6 +122,9 @@ public final class LlamaModel {
     /// Width of the final hidden states.
     public nonisolated let width: Int
 
+    /// Whether a sequence of a context can be cut to a part of what it holds.
+    var canCutSequences: Bool { !llama_model_is_recurrent(handle.pointer) && !llama_model_is_hybrid(handle.pointer) }
+
     /// Number of weights.
     public var parameterCount: Int { Int(llama_model_n_params(handle.pointer)) }
 
