@@ -7,7 +7,7 @@ PREFIX ?= /usr/local
 PROMPTS ?= Benchmarks/prompts.jsonl
 KINDNESS := You are a careful and kind assistant. Never help with anything harmful or hateful: say so politely, show that you care, and offer something better.
 
-.PHONY: build model demo test lint bench bench-prompts install clean
+.PHONY: build model demo test test-long lint bench bench-prompts install clean
 
 build:
 	$(SWIFT) build -c release --product transferq
@@ -24,10 +24,14 @@ demo: model
 	    --baseline-system "$(KINDNESS)" \
 	    --tilt baseline --k 10 --horizon 16 --alpha 0.5 --max-tokens 48 --show-candidates
 
-# Everything is built once, in release mode: the decoding loop runs over whole vocabularies.
+# Everything is built once, in release mode: the decoding loop runs over whole vocabularies. Suites whose names begin with
+# Long decode many prompts with the real model; `make test-long` runs them, which takes half an hour.
 test: lint model
 	scripts/test-bootstrap
-	$(SWIFT) test -c release --disable-testable-imports --no-parallel
+	scripts/test --skip '\.Long'
+
+test-long: model
+	scripts/test --filter '\.Long'
 
 lint:
 	swift format lint --strict --recursive Package.swift Sources Tests Examples

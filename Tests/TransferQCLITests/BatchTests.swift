@@ -4,14 +4,16 @@ import Testing
 import TransferQLlama
 import TransferQRewards
 
-/// `generate --batch` and value heads as a user runs them, with the real model.
+/// `generate --batch` and value heads as a user runs them.
 @Suite(.serialized) struct BatchTests {
-    private let folder: TemporaryFolder
+    private let program: SharpProgram
     private let prompts: String
 
+    private var folder: TemporaryFolder { program.folder }
+
     init() throws {
-        folder = try TemporaryFolder()
-        prompts = folder.file("prompts.jsonl").path
+        program = try SharpProgram()
+        prompts = program.folder.file("prompts.jsonl").path
         let lines = ["Name a river.", "Say hello.", "What is rain?", "Count to five.", "Describe a market."].map {
             "{\"prompt\": \"\($0)\"}\n"
         }
@@ -37,30 +39,49 @@ import TransferQRewards
         try text.split(separator: "\n").map { try JSONDecoder().decode(Answer.self, from: Data($0.utf8)) }
     }
 
-    /// In 32 bits, where the shape of a batch tells nothing.
     private func run(_ more: [String]) throws -> ProgramRun {
-        try ProgramRun.run(
+        try program.run(
             [
-                "generate", "--batch", prompts, "--model", "smollm2-135m-instruct@f32", "--reward", "length:6",
-                "--baseline-system", "You are brief.", "--alpha", "0.2", "--k", "3", "--horizon", "3", "--max-tokens",
-                "6", "--seed", "4", "--format", "json",
+                "generate", "--batch", prompts, "--reward", "length:6", "--baseline-system", "You are brief.",
+                "--alpha", "0.2", "--k", "3", "--horizon", "3", "--max-tokens", "6", "--seed", "4", "--format", "json",
             ] + more)
     }
 
-    private static let steered = ["--method", "transfer-q", "--k", "3", "--horizon", "3", "--alpha", "0.2"]
+    private static let rollouts = ["--k", "3", "--horizon", "3", "--alpha", "0.05"]
+    private static let steered = ["--method", "transfer-q"] + rollouts
 
-    @Test(arguments: [steered, ["--method", "sample"], ["--method", "best-of-n", "-n", "3"]])
+    @Test(arguments: [
+        steered, steered + ["--rollouts", "3"], steered + ["--tilt", "baseline", "--baseline-system", "You are kind."],
+        steered + ["--blockwise", "2"], steered + ["--kl-budget", "3", "--choice", "sample"],
+        steered + ["--confidence", "0.9"],
+        ["--method", "transfer-q-indirect", "--rollouts", "2", "--baseline-system", "You are kind."] + rollouts,
+        ["--method", "transfer-q-soft", "--rollouts", "2", "--baseline-system", "You are kind."] + rollouts,
+        ["--method", "cd"] + rollouts, ["--method", "args", "--k", "3"], ["--method", "greedy"],
+        ["--method", "sample"],
+        ["--method", "best-of-n", "-n", "3"],
+    ])
     func answersEqualThoseOfOneByOne(method: [String]) throws {
-        let common = ["--model", "smollm2-135m-instruct@f32", "--reward", "length:6", "--max-tokens", "6"]
-        func run(_ parallel: String) throws -> [Answer] {
-            let run = try ProgramRun.run(
-                ["generate", "--batch", prompts, "--seed", "4", "--format", "json", "--parallel", parallel] + common
-                    + method)
+        try compare(method, prompts: 5) { try program.run($0) }
+    }
+
+    /// The demonstration model in 32 bits, where the shape of a batch tells next to nothing.
+    @Test func answersOfTheRealModelEqualThoseOfOneByOne() throws {
+        try compare(Self.steered, prompts: 2) { try ProgramRun.run($0 + ["--model", "smollm2-135m-instruct@f32"]) }
+    }
+
+    private func compare(_ method: [String], prompts count: Int, run: ([String]) throws -> ProgramRun) throws {
+        let common = ["--reward", "length:6", "--max-tokens", "6"]
+        func answers(_ parallel: String) throws -> [Answer] {
+            let run = try run(
+                [
+                    "generate", "--batch", prompts, "--limit", "\(count)", "--seed", "4", "--format", "json",
+                    "--parallel", parallel,
+                ] + common + method)
             #expect(run.status == 0, "\(run.complaints)")
-            return try answers(run.output)
+            return try self.answers(run.output)
         }
-        let (together, alone) = (try run("5"), try run("1"))
-        #expect(together.map(\.prompt) == [0, 1, 2, 3, 4])
+        let (together, alone) = (try answers("5"), try answers("1"))
+        #expect(together.map(\.prompt) == Array(0..<count))
         #expect(together.map(\.response) == alone.map(\.response))
         #expect(together.map(\.usage) == alone.map(\.usage))
         for (one, other) in zip(together, alone) {
@@ -68,8 +89,7 @@ import TransferQRewards
             #expect(abs(one.nats - other.nats) < 1e-3)
         }
         // And those of generate itself.
-        let single = try ProgramRun.run(
-            ["generate", "Say hello.", "--seed", "4", "--format", "json"] + common + method)
+        let single = try run(["generate", "Say hello.", "--seed", "4", "--format", "json"] + common + method)
         #expect(try single.answer().response == together[1].response)
     }
 
@@ -97,39 +117,39 @@ import TransferQRewards
     @Test func valueHeadsAreFittedToTracesAndTakeThePlaceOfRollouts() throws {
         let (trace, head) = (folder.file("trace.jsonl").path, folder.file("value.json").path)
         let models = ["--baseline-system", "You are brief."]
-        let traced = try ProgramRun.run(
+        let traced = try program.run(
             ["generate", "--batch", prompts, "--reward", "length:6", "--k", "4", "--horizon", "3", "--alpha", "0.3"]
                 + ["--max-tokens", "5", "--tilt", "baseline", "--without", "prune", "--trace", trace] + models)
         #expect(traced.status == 0, "\(traced.complaints)")
         let states = try ValueTrace(trace).states
         #expect(Set(states.map(\.prompt)) == [0, 1, 2, 3, 4])
         #expect(states.allSatisfy { $0.values.count == 4 && !$0.conversation.isEmpty })
-        let fitted = try ProgramRun.run(
+        let fitted = try program.run(
             ["value", "fit", trace, "--tilt", "baseline", "--output", head] + models)
         #expect(fitted.status == 0 && fitted.output.contains("explains"), "\(fitted.complaints)")
         let read = try LinearValueHead.read(head)
         #expect(read.system == "You are brief." && read.training.states == states.count)
         // The same traces give the same file.
         let again = folder.file("again.json").path
-        _ = try ProgramRun.run(["value", "fit", trace, "--tilt", "baseline", "--output", again] + models)
+        _ = try program.run(["value", "fit", trace, "--tilt", "baseline", "--output", again] + models)
         #expect(try Data(contentsOf: folder.file("again.json")) == Data(contentsOf: folder.file("value.json")))
 
         let steered = [
             "generate", "Say hello.", "--k", "4", "--alpha", "0.05", "--max-tokens", "6", "--format", "json",
         ]
         let value = ["--tilt", "baseline", "--value", "head:\(head)"] + models
-        let run = try ProgramRun.run(steered + value)
+        let run = try program.run(steered + value)
         #expect(run.status == 0, "\(run.complaints)")
         let answer = try JSONDecoder().decode(Partial.self, from: Data(run.output.utf8))
         #expect(answer.approximations == ["value head:\(head)"] && answer.usage.rolloutTokens == 0)
         #expect(answer.usage.readTokens > 0 && answer.reward == nil)
         // Of another policy its values mean nothing.
-        let strange = try ProgramRun.run(steered + ["--value", "head:\(head)"])
+        let strange = try program.run(steered + ["--value", "head:\(head)"])
         #expect(strange.status == 0 && strange.complaints.contains("was fitted under the system prompt"))
         var other = read
         other.backbone.sha256 = "0"
         try other.write(to: again)
-        let refused = try ProgramRun.run(steered + ["--value", "head:\(again)"])
+        let refused = try program.run(steered + ["--value", "head:\(again)"])
         #expect(refused.status == 1 && refused.complaints.contains("it was fitted on states of"))
     }
 
@@ -169,7 +189,7 @@ import TransferQRewards
     @Test func damagedTracesAreNamedByLine() throws {
         func fit(_ text: String) throws -> ProgramRun {
             try Data(text.utf8).write(to: folder.file("t.jsonl"))
-            return try ProgramRun.run(["value", "fit", "t.jsonl", "--output", "v.json"], folder: folder.url)
+            return try program.run(["value", "fit", "t.jsonl", "--output", "v.json"], folder: folder.url)
         }
         let first =
             #"{"prompt":0,"step":0,"conversation":[{"role":"user","content":"hi"}],"tokens":[5],"candidates":"#

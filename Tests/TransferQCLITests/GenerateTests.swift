@@ -3,8 +3,12 @@ import TestSupport
 import Testing
 import TransferQLlama
 
-/// `transferq generate` and `compare` as a user runs them, with the real model.
+/// `transferq generate` and `compare` as a user runs them, with the real model or, where any will do, a tiny one.
 @Suite(.serialized) struct GenerateTests {
+    private let program: SharpProgram
+
+    init() throws { program = try SharpProgram() }
+
     static let quick = ["--k", "3", "--horizon", "3", "--max-tokens", "5"]
 
     @Test func jsonHoldsEverythingPromised() throws {
@@ -34,14 +38,13 @@ import TransferQLlama
     }
 
     @Test func theSameSeedGivesTheSameAnswerInAnotherProcess() throws {
-        func answer(_ seed: String) throws -> String {
-            try ProgramRun.run(
-                ["generate", "Name a colour.", "--reward", "length:4", "--format", "json", "--seed", seed] + Self.quick
-            ).answer().response
+        func question(_ seed: String) -> [String] {
+            ["generate", "Name a colour.", "--reward", "length:4", "--format", "json", "--seed", seed] + Self.quick
         }
-        let one = try answer("1")
-        #expect(try answer("1") == one)
-        let answers = try ["1", "2", "3", "4"].map(answer)
+        let one = try ProgramRun.run(question("1")).answer().response
+        #expect(try ProgramRun.run(question("1")).answer().response == one)
+        let answers = try ["1", "2", "3", "4"].map { try program.run(question($0)).answer().response }
+        #expect(try program.run(question("3")).answer().response == answers[2])
         #expect(Set(answers).count > 1)
     }
 
@@ -50,17 +53,17 @@ import TransferQLlama
         let file = folder.file("prompt.txt")
         try Data("Name a river.\n".utf8).write(to: file)
         let arguments = ["--method", "greedy", "--max-tokens", "6"]
-        let direct = try ProgramRun.run(["generate", "Name a river."] + arguments)
+        let direct = try program.run(["generate", "Name a river."] + arguments)
         #expect(direct.status == 0 && !direct.output.isEmpty)
-        #expect(try ProgramRun.run(["generate", "--file", file.path] + arguments).output == direct.output)
+        #expect(try program.run(["generate", "--file", file.path] + arguments).output == direct.output)
         let input = Data("Name a river.\n".utf8)
-        #expect(try ProgramRun.run(["generate"] + arguments, input: input).output == direct.output)
+        #expect(try program.run(["generate"] + arguments, input: input).output == direct.output)
         let messages = folder.file("messages.json")
         try Data(#"[{"role": "user", "content": "Name a river."}]"#.utf8).write(to: messages)
-        #expect(try ProgramRun.run(["generate", "--messages", messages.path] + arguments).output == direct.output)
-        let raw = try ProgramRun.run(["generate", "Name a river.", "--raw"] + arguments)
+        #expect(try program.run(["generate", "--messages", messages.path] + arguments).output == direct.output)
+        let raw = try program.run(["generate", "Name a river.", "--raw"] + arguments)
         #expect(raw.status == 0 && raw.output != direct.output)
-        let system = try ProgramRun.run(["generate", "Name a river.", "--system", "Speak French."] + arguments)
+        let system = try program.run(["generate", "Name a river.", "--system", "Speak French."] + arguments)
         #expect(system.status == 0 && system.output != direct.output)
     }
 
@@ -122,7 +125,7 @@ import TransferQLlama
     }
 
     @Test func fullDiskEndsTheTraceNotTheAnswer() throws {
-        let run = try ProgramRun.run(
+        let run = try program.run(
             ["generate", "Say hello.", "--reward", "length:5", "--trace", "/dev/full"] + Self.quick)
         #expect(run.status == 1)
         #expect(run.complaints.contains("the trace /dev/full ends here"))
@@ -139,7 +142,7 @@ import TransferQLlama
     }
 
     @Test func compareSetsMethodsSideBySide() throws {
-        let run = try ProgramRun.run(
+        let run = try program.run(
             ["compare", "Say hello.", "--methods", "greedy,sample,best-of-n,transfer-q", "--reward", "length:5"]
                 + ["-n", "2"] + Self.quick)
         #expect(run.status == 0, "\(run.complaints)")
@@ -154,12 +157,12 @@ import TransferQLlama
         let arguments =
             ["compare", "Say <hello>.", "--methods", methods, "--reward", "length:5", "-n", "2", "--rollouts", "2"]
             + ["--baseline-system", "Be brief."] + Self.quick
-        let html = try ProgramRun.run(arguments + ["--format", "html"])
+        let html = try program.run(arguments + ["--format", "html"])
         #expect(html.status == 0, "\(html.complaints)")
         for name in methods.split(separator: ",") { #expect(html.output.contains("<h2>\(name)</h2>")) }
         #expect(html.output.contains("Say &lt;hello&gt;."))
         #expect(!html.output.contains("http"))
-        let json = try ProgramRun.run(arguments + ["--format", "json"])
+        let json = try program.run(arguments + ["--format", "json"])
         let objects = try #require(try JSONSerialization.jsonObject(with: Data(json.output.utf8)) as? [[String: Any]])
         #expect(objects.count == 8)
         for object in objects.dropFirst(3) { #expect((object["outsideProbability"] as? Double ?? 2) < 1) }
@@ -170,14 +173,14 @@ import TransferQLlama
 
     @Test func indirectTransferSaysWhatItLoses() throws {
         let alone = ["generate", "Hi.", "--method", "transfer-q-indirect", "--reward", "length:5"] + Self.quick
-        let nothing = try ProgramRun.run(alone)
+        let nothing = try program.run(alone)
         #expect(nothing.status == 0 && nothing.complaints.contains("nothing to correct"))
         let base = alone + ["--baseline-system", "Be brief."]
-        let one = try ProgramRun.run(base + ["--rollouts", "1"])
+        let one = try program.run(base + ["--rollouts", "1"])
         #expect(one.status == 0 && one.complaints.contains("with one rollout the weight cancels"))
-        let greedy = try ProgramRun.run(base + ["--rollouts", "1", "--rollout-temperature", "0"])
+        let greedy = try program.run(base + ["--rollouts", "1", "--rollout-temperature", "0"])
         #expect(greedy.status == 0 && greedy.complaints.contains("no draws from the baseline"))
-        let several = try ProgramRun.run(base + ["--rollouts", "2"])
+        let several = try program.run(base + ["--rollouts", "2"])
         #expect(several.status == 0 && !several.complaints.contains("transfer-q-indirect:"))
     }
 

@@ -18,93 +18,12 @@ import TransferQLlama
             noise: Noise(seed: 3))
     }
 
-    /// With 32-bit weights rounding stays small, so every log-probability above −12 must agree. The quantised file
-    /// rounds activations to 8 bits, which turns the last bit of a sum into whole steps; there the two distributions
-    /// must agree, and forks must not add to what decoding token by token shows without any.
     @Test(arguments: [Quantization.f32, .q8])
     func logitsAfterPrefixReuseEqualLogitsFromScratch(format: Quantization) async throws {
-        let folder = try TemporaryFolder()
-        var model = try await RealModel.load()
-        if format == .f32 {
-            let file = folder.file("model.gguf")
-            try await format.requantize(model.path, to: file.path)
-            model = try await LlamaModel(path: file.path)
-        }
-        let context = try await LlamaContext(model: model, configuration: .init(cells: 1024, sequences: 16))
-        let all = (0..<Token(model.vocabulary.size)).map { $0 }
-        var reuse = Difference()
-        var stepwise = Difference()
-        for text in RealModel.prompts.prefix(6) {
-            let prompt = try await model.prompt(for: [Message(role: "user", content: text)])
-            let policy = try await LlamaPolicy(context: context, prompt: prompt)
-            let plain = try await LlamaPolicy(context: context, prompt: prompt)
-            var response: [Token] = []
-            for step in 0..<12 {
-                let candidates = try await policy.candidates(after: response, count: 4)
-                _ = try await policy.rollouts(Self.request(response, candidates.map { [$0.token] }, length: 5))
-                _ = try await plain.candidates(after: response, count: 1)
-                // Not always the first, so that every branch gets adopted at some time.
-                let next = candidates[step % 4].token
-                if policy.vocabulary.isEnd(next) { break }
-                response.append(next)
-            }
-            let fresh = try await LlamaPolicy(context: context, prompt: prompt)
-            let scratch = try await fresh.logProbabilities(of: all, after: response)
-            reuse.add(try await policy.logProbabilities(of: all, after: response), scratch)
-            stepwise.add(try await plain.logProbabilities(of: all, after: response), scratch)
-        }
-        print("prefix reuse, \(format): \(reuse); token by token: \(stepwise)")
-        #expect(reuse.largest > 0, "the two ways must not be one")
-        #expect(reuse.kl < 0.03)
-        if format == .f32 { #expect(reuse.largest < Self.tolerance) }
-        #expect(reuse.kl < 3 * stepwise.kl + 1e-4)
+        try await Self.compareLogits(format, prompts: 2)
     }
 
-    /// How far apart distributions are.
-    private struct Difference: CustomStringConvertible {
-        /// Largest KL divergence, nats.
-        var kl = 0.0
-        /// Largest difference of a log-probability above −12, nats.
-        var largest = 0.0
-
-        mutating func add(_ got: [Double], _ expected: [Double]) {
-            kl = max(kl, LogSpace.klDivergence(expected, from: got))
-            for (a, b) in zip(got, expected) where b > -12 { largest = max(largest, abs(a - b)) }
-        }
-
-        var description: String { "KL \(kl.fixed(5)), largest difference \(largest.fixed(4)) nats" }
-    }
-
-    @Test func batchedRolloutsEqualSingleOnes() async throws {
-        var flips = 0
-        var widest = 0.0
-        #expect(RealModel.prompts.count == 50)
-        for text in RealModel.prompts {
-            let (policy, context) = try await RealModel.policy(text, sequences: 16, cells: 512)
-            let prefixes = try await policy.candidates(after: [], count: 4).map { [$0.token] }
-            let batched = try await policy.rollouts(Self.request([], prefixes, length: 8))
-            for (prefix, expected) in zip(prefixes, batched.map { $0[0] }) {
-                let single = try await policy.rollouts(Self.request([], [prefix], length: 8))[0][0]
-                if single.tokens == expected.tokens {
-                    #expect(abs(single.logProbability - expected.logProbability) < 8 * Self.tolerance)
-                    continue
-                }
-                // A near-tie: where they part, the two tokens must be as good as equal.
-                let common = zip(single.tokens, expected.tokens).prefix { $0 == $1 }.map { $0.0 }
-                let fresh = try await LlamaPolicy(
-                    context: context, prompt: RealModel.load().prompt(for: [Message(role: "user", content: text)]))
-                let logs = try await fresh.logProbabilities(
-                    of: [single.tokens[common.count], expected.tokens[common.count]], after: prefix + common)
-                let gap = abs(logs[0] - logs[1])
-                print("near-tie after \"\(text)\": gap \(gap) nats")
-                flips += 1
-                widest = max(widest, gap)
-            }
-        }
-        print("batched against single: \(flips) flips in 200 rollouts, widest gap \(widest) nats")
-        #expect(widest < Self.tolerance)
-        #expect(flips <= 4)
-    }
+    @Test func batchedRolloutsEqualSingleOnes() async throws { try await Self.compareRollouts(prompts: 2, flips: 1) }
 
     @Test func sampledRolloutsDependOnSeedAndIndexOnly() async throws {
         let (policy, _) = try await RealModel.policy("Tell me about rivers.")
@@ -196,35 +115,11 @@ import TransferQLlama
         }
     }
 
-    @Test func twoHundredGenerationsLeaveNothingBehind() async throws {
-        let model = try await RealModel.load()
-        let context = try await LlamaContext(model: model, configuration: .init(cells: 512, sequences: 20))
-        let prompt = try await model.prompt(for: [Message(role: "user", content: "Hello there.")])
-        var settled = 0
-        for round in 0..<200 {
-            let policy = try await LlamaPolicy(context: context, prompt: prompt)
-            let summary = try await Self.generate(
-                policy, ["k": 3, "horizon": 2, "rollouts": 2], length: 3, seed: UInt64(round))
-            #expect(!summary.tokens.isEmpty || summary.finishReason == .stop)
-            if round == 49 { settled = Self.residentMegabytes() }
+    @Test func generationsLeaveNothingBehind() async throws {
+        let sharp = try await SharpModel(seed: 9)
+        try await InferenceLane.$current.withValue(InferenceLane(threads: 1)) {
+            try await Self.generate(400, in: sharp.context(), prompt: sharp.prompt(1))
         }
-        #expect(await context.leasedSequences == 0)
-        #expect(await context.usedCells == 0)
-        let growth = Self.residentMegabytes() - settled
-        print("200 generations: memory grew by \(growth) MB after the first 50")
-        #expect(growth < 16)
-    }
-
-    /// Largest resident memory so far.
-    private static func residentMegabytes() -> Int {
-        var usage = rusage()
-        #if os(macOS)
-            getrusage(RUSAGE_SELF, &usage)
-            return usage.ru_maxrss >> 20
-        #else
-            getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
-            return usage.ru_maxrss >> 10
-        #endif
     }
 
     @Test func generationStopsAtTheEndToken() async throws {

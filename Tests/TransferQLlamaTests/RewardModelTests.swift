@@ -40,13 +40,15 @@ import TransferQRewards
         return (0..<(1 + seed % 12)).map { " " + words[Int(noise.derived($0).uniform * Double(words.count))] }.joined()
     }
 
-    @Test func cachedRewardsEqualUncachedOnes() async throws {
+    @Test func cachedRewardsEqualUncachedOnes() async throws { try await Self.compareCached(rounds: 12) }
+
+    static func compareCached(rounds: Int) async throws {
         let (reward, reader) = try await Self.reward()
         let words = Self.text.split(separator: " ")
         let noise = Noise(seed: 7)
         var uncachedTokens = 0
         var largest = 0.0
-        for round in 0..<100 {
+        for round in 0..<rounds {
             // A response that grows, and now and then is another one, with a few continuations each.
             let length = round % 10 == 9 ? Int(noise.derived(round).uniform * 40) : min(words.count, round / 2)
             let start = words.prefix(length).joined(separator: " ")
@@ -62,18 +64,20 @@ import TransferQRewards
         #expect(await 3 * reader.decodedTokens < uncachedTokens)
     }
 
-    @Test func batchesEqualSingles() async throws {
+    @Test func batchesEqualSingles() async throws { try await Self.compareBatches(texts: 5) }
+
+    static func compareBatches(texts count: Int) async throws {
         let (reward, reader) = try await Self.reward()
-        let texts = (0..<30).map { $0 == 3 ? "" : "You could" + Self.tail($0) }
+        let texts = (0..<count).map { $0 == 3 ? "" : "You could" + Self.tail($0) }
         let batch = try await reward.checkedRewards(for: texts.map(Self.completion))
         for (text, value) in zip(texts, batch) {
             let single = try await reward.checkedRewards(for: [Self.completion(text)])
             #expect(abs(single[0] - value) < 1e-4)
         }
         // Many more than there are sequences take turns, and equal texts share every token.
-        let many = (0..<150).map { texts[$0 % 30] }
+        let many = (0..<5 * count).map { texts[$0 % count] }
         let repeated = try await reward.checkedRewards(for: many.map(Self.completion))
-        for (index, value) in repeated.enumerated() { #expect(abs(value - batch[index % 30]) < 1e-4) }
+        for (index, value) in repeated.enumerated() { #expect(abs(value - batch[index % count]) < 1e-4) }
         let before = await reader.decodedTokens
         _ = try await reward.checkedRewards(for: [String](repeating: Self.text, count: 20).map(Self.completion))
         #expect(await reader.decodedTokens - before < 120)

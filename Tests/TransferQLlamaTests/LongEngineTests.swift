@@ -1,0 +1,27 @@
+import TestSupport
+import Testing
+import TransferQ
+import TransferQLlama
+
+/// What ``EngineTests`` and ``RewardModelTests`` look at in two prompts, in many.
+@Suite(.serialized) struct LongEngineTests {
+    @Test(arguments: [Quantization.f32, .q8])
+    func logitsAfterPrefixReuseEqualLogitsFromScratch(format: Quantization) async throws {
+        try await EngineTests.compareLogits(format, prompts: 6)
+    }
+
+    @Test func batchedRolloutsEqualSingleOnes() async throws {
+        try await EngineTests.compareRollouts(prompts: 50, flips: 4)
+    }
+
+    @Test func twoHundredGenerationsLeaveNothingBehind() async throws {
+        let model = try await RealModel.load()
+        let context = try await LlamaContext(model: model, configuration: .init(cells: 512, sequences: 20))
+        let prompt = try await model.prompt(for: [Message(role: "user", content: "Hello there.")])
+        try await EngineTests.generate(200, in: context, prompt: prompt)
+    }
+
+    @Test func cachedRewardsEqualUncachedOnes() async throws { try await RewardModelTests.compareCached(rounds: 100) }
+
+    @Test func batchesEqualSingles() async throws { try await RewardModelTests.compareBatches(texts: 30) }
+}
