@@ -1,7 +1,7 @@
 import CLlama
 import Foundation
 import Synchronization
-import TransferQ
+package import TransferQ
 
 /// The KV cache and compute buffers of one model (optionally under one adapter), shared by many sequences.
 ///
