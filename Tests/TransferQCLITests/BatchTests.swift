@@ -86,7 +86,8 @@ import TransferQRewards
         #expect(together.map(\.usage) == alone.map(\.usage))
         for (one, other) in zip(together, alone) {
             #expect(one.reward == other.reward && one.seed == 4)
-            #expect(abs(one.nats - other.nats) < 1e-3)
+            // Some methods have no KL.
+            #expect(abs(one.nats - other.nats) < 1e-3 || (one.nats.isNaN && other.nats.isNaN))
         }
         // And those of generate itself.
         let single = try run(["generate", "Say hello.", "--seed", "4", "--format", "json"] + common + method)

@@ -190,7 +190,7 @@ struct KeptGainTests {
         }
         let report = try report(
             [
-                "cost", "--ks", "2,4", "--horizons", "2,4", "--prompt-lengths", "50,80", "--answer-lengths", "4,8",
+                "cost", "--ks", "2,4", "--horizons", "2,4", "--prompt-lengths", "150,200", "--answer-lengths", "4,8",
                 "--rounds", "1",
             ], as: Report.self)
         let names = report.series.map { series in "\(series.varied), \(series.method)" }
@@ -204,8 +204,8 @@ struct KeptGainTests {
             #expect(series.secondsPerToken.allSatisfy { $0 > 0 })
         }
         // Words, of which the model reads the letters, are added as long as they fit.
-        #expect((38...50).contains(report.series[2].values[0]))
-        #expect((68...80).contains(report.series[2].values[1]))
+        #expect((138...150).contains(report.series[2].values[0]))
+        #expect((188...200).contains(report.series[2].values[1]))
         #expect(report.growth.map(\.method) == ["transfer-q", "greedy"])
         #expect(report.growth.allSatisfy { $0.tokens == 8 && $0.fit.quadraticShare.isFinite })
     }
