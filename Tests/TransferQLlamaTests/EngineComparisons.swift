@@ -9,7 +9,7 @@ extension EngineTests {
     /// With 32-bit weights rounding stays small, so every log-probability above −12 must agree. The quantised file
     /// rounds activations to 8 bits, which turns the last bit of a sum into whole steps; there the two distributions
     /// must agree, and forks must not add to what decoding token by token shows without any.
-    static func compareLogits(_ format: Quantization, prompts: Int) async throws {
+    static func compareLogits(_ format: Quantization, prompts: Int, steps: Int) async throws {
         let model = format == .f32 ? try await RealModel.precise() : try await RealModel.load()
         let context = try await LlamaContext(model: model, configuration: .init(cells: 1024, sequences: 16))
         let all = (0..<Token(model.vocabulary.size)).map { $0 }
@@ -20,7 +20,7 @@ extension EngineTests {
             let policy = try await LlamaPolicy(context: context, prompt: prompt)
             let plain = try await LlamaPolicy(context: context, prompt: prompt)
             var response: [Token] = []
-            for step in 0..<12 {
+            for step in 0..<steps {
                 let candidates = try await policy.candidates(after: response, count: 4)
                 _ = try await policy.rollouts(request(response, candidates.map { [$0.token] }, length: 5))
                 _ = try await plain.candidates(after: response, count: 1)
@@ -114,5 +114,30 @@ extension EngineTests {
             getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
             return usage.ru_maxrss >> 10
         #endif
+    }
+
+    /// Indirect transfer whose baseline was aligned with the reward itself comes to what the direct one does, and
+    /// controlled decoding to what direct transfer without a baseline does.
+    ///
+    /// - Parameter policy: a new reference for 0, a new baseline for 1.
+    /// - Returns: tokens of the direct answer.
+    static func compareIndirect(
+        with reward: any RewardModel, policy: (Int) async throws -> LlamaPolicy
+    ) async throws -> Int {
+        func answer(_ name: String, _ parameters: [String: ParameterValue], baseline: Bool) async throws -> [Token] {
+            let task = try DecodingTask(
+                reference: try await policy(0), baseline: baseline ? try await policy(1) : nil, reward: reward,
+                baselineReward: reward, maximumLength: 10, seed: 5)
+            return try await Answer(task, DecodingMethods.make(name, parameters).method).tokens
+        }
+        let same: [String: ParameterValue] = [
+            "k": 5, "horizon": 5, "alpha": 0.05, "rollouts": 8, "rollout-temperature": 1,
+        ]
+        let direct = try await answer("transfer-q", same, baseline: true)
+        #expect(try await answer("transfer-q-indirect", same, baseline: true) == direct)
+        let alone: [String: ParameterValue] = ["k": 5, "horizon": 5, "alpha": 0.05]
+        let own = try await answer("transfer-q", alone, baseline: false)
+        #expect(try await answer("cd", alone, baseline: true) == own)
+        return direct.count
     }
 }

@@ -20,7 +20,7 @@ import TransferQLlama
 
     @Test(arguments: [Quantization.f32, .q8])
     func logitsAfterPrefixReuseEqualLogitsFromScratch(format: Quantization) async throws {
-        try await Self.compareLogits(format, prompts: 2)
+        try await Self.compareLogits(format, prompts: 2, steps: 6)
     }
 
     @Test func batchedRolloutsEqualSingleOnes() async throws { try await Self.compareRollouts(prompts: 2, flips: 1) }
@@ -133,33 +133,14 @@ import TransferQLlama
     }
 
     @Test func indirectWithTheSameRewardAndControlledDecodingAgreeWithDirect() async throws {
-        let model = try await RealModel.load()
-        let context = try await LlamaContext(model: model, configuration: .init(cells: 4096, sequences: 128))
-        let user = Message(role: "user", content: "Tell me about your garden.")
-        let gardener = Message(role: "system", content: "You are a proud gardener.")
-        func answer(_ name: String, _ parameters: [String: ParameterValue], baseline: Bool) async throws -> [Token] {
-            let reference = try await LlamaPolicy(context: context, prompt: model.prompt(for: [user]))
-            let other =
-                baseline
-                ? try await LlamaPolicy(context: context, prompt: model.prompt(for: [gardener, user])) : nil
-            let reward = try await RewardCatalogue.rules.parse(["keywords:flowers,garden,love,grow"])
-            let task = try DecodingTask(
-                reference: reference, baseline: other, reward: reward, baselineReward: reward, maximumLength: 10,
-                seed: 5)
-            for try await event in try Generation(task: task, method: DecodingMethods.make(name, parameters).method) {
-                if case .finished(let summary) = event { return summary.tokens }
+        let counts = try await SharpModelTests.inTwoLanes(70..<78) { seed in
+            let sharp = try await SharpModel(seed: seed)
+            let context = try await sharp.context(sequences: 128)
+            return try await Self.compareIndirect(with: SmoothReward(seed: seed)) {
+                try await sharp.policy($0, in: context)
             }
-            return []
         }
-        let same: [String: ParameterValue] = [
-            "k": 5, "horizon": 5, "alpha": 0.05, "rollouts": 8, "rollout-temperature": 1,
-        ]
-        let direct = try await answer("transfer-q", same, baseline: true)
-        #expect(direct.count > 3)
-        #expect(try await answer("transfer-q-indirect", same, baseline: true) == direct)
-        let alone: [String: ParameterValue] = ["k": 5, "horizon": 5, "alpha": 0.05]
-        let own = try await answer("transfer-q", alone, baseline: false)
-        #expect(try await answer("cd", alone, baseline: true) == own)
+        #expect(counts.reduce(0, +) > 3 * counts.count, "\(counts)")
     }
 
     /// On 32-bit weights of the tests' own: reading a rollout gives what writing it gave, up to the cache's 16 bits.
@@ -252,25 +233,28 @@ import TransferQLlama
     }
 
     @Test func requestsThatDoNotFitAreRefusedNotFatal() async throws {
-        let model = try await RealModel.load()
-        let prompt = try await model.prompt(for: [Message(role: "user", content: "Hi.")])
-        let small = try await LlamaContext(model: model, configuration: .init(cells: 256, sequences: 8))
-        let policy = try await LlamaPolicy(context: small, prompt: prompt)
-        let tokens = try await policy.candidates(after: [], count: 10).map { [$0.token] }
+        try await InferenceLane.$current.withValue(InferenceLane(threads: 1)) { try await Self.askForTooMuch() }
+    }
+
+    private static func askForTooMuch() async throws {
+        let sharp = try await SharpModel(seed: 8)
+        let small = try await sharp.context(cells: 256, sequences: 8)
+        let policy = try await sharp.policy(1, in: small)
+        let tokens = try await policy.candidates(after: [], count: 12).map { [$0.token] }
+            .filter { !policy.vocabulary.isEnd($0[0]) }
         // More rollouts than sequences, and than cells, go in waves.
-        let (roomy, _) = try await RealModel.policy("Hi.", sequences: 16, cells: 2048)
+        let roomy = try await sharp.policy(1, in: sharp.context(sequences: 16))
         for (count, length) in [(10, 4), (6, 60)] {
-            let request = Self.request([], Array(tokens.prefix(count)), length: length)
+            let request = request([], Array(tokens.prefix(count)), length: length)
             let waves = try await policy.rollouts(request)
-            let whole = try await roomy.rollouts(request)
-            let equal = zip(waves, whole).count { $0[0].tokens == $1[0].tokens }
-            #expect(waves.count == count && equal >= count - 1, "\(equal) of \(count)")
+            #expect(waves.count == count)
+            #expect(try await roomy.rollouts(request).map { $0.map(\.tokens) } == waves.map { $0.map(\.tokens) })
         }
         let many = try await policy.rollouts(
-            Self.request([], [tokens[0]], length: 3, count: 300, sampling: .ancestral))[0]
+            request([], [tokens[0]], length: 3, count: 300, sampling: .ancestral))[0]
         #expect(many.count == 300 && Set(many.map(\.tokens)).count > 3)
         await #expect(throws: LlamaError.self) {
-            try await policy.rollouts(Self.request([], [tokens[0]], length: 10_000))
+            try await policy.rollouts(request([], [tokens[0]], length: 10_000))
         }
         await #expect(throws: LlamaError.self) { try await policy.candidates(after: [-1], count: 1) }
         await #expect(throws: LlamaError.self) { try await policy.candidates(after: [1 << 30], count: 1) }
@@ -283,12 +267,13 @@ import TransferQLlama
         }
         await #expect(throws: LlamaError.emptyPrompt) { try await LlamaPolicy(context: small, prompt: []) }
         await #expect(throws: LlamaError.tooManySequences(needed: 257, limit: LlamaLibrary.maximumSequences)) {
-            try await LlamaContext(model: model, configuration: .init(cells: 256, sequences: 257))
+            try await sharp.context(cells: 256, sequences: 257)
         }
+        let model = try await RealModel.load()
         await #expect(throws: LlamaError.self) {
             try await LlamaContext(model: model, configuration: .init(cells: 1 << 23, sequences: 1))
         }
         // And after all that the policy still works.
-        #expect(try await policy.rollouts(Self.request([], [tokens[0]], length: 4))[0][0].tokens.count > 0)
+        #expect(try await policy.rollouts(request([], [tokens[0]], length: 4))[0][0].tokens.count > 0)
     }
 }

@@ -7,7 +7,7 @@ import TransferQLlama
 @Suite(.serialized) struct LongEngineTests {
     @Test(arguments: [Quantization.f32, .q8])
     func logitsAfterPrefixReuseEqualLogitsFromScratch(format: Quantization) async throws {
-        try await EngineTests.compareLogits(format, prompts: 6)
+        try await EngineTests.compareLogits(format, prompts: 6, steps: 12)
     }
 
     @Test func batchedRolloutsEqualSingleOnes() async throws {
@@ -19,6 +19,20 @@ import TransferQLlama
         let context = try await LlamaContext(model: model, configuration: .init(cells: 512, sequences: 20))
         let prompt = try await model.prompt(for: [Message(role: "user", content: "Hello there.")])
         try await EngineTests.generate(200, in: context, prompt: prompt)
+    }
+
+    @Test func indirectWithTheSameRewardAndControlledDecodingAgreeWithDirect() async throws {
+        let model = try await RealModel.load()
+        let context = try await LlamaContext(model: model, configuration: .init(cells: 4096, sequences: 128))
+        let turns = [
+            Message(role: "system", content: "You are a proud gardener."),
+            Message(role: "user", content: "Tell me about your garden."),
+        ]
+        let reward = try await RewardCatalogue.rules.parse(["keywords:flowers,garden,love,grow"])
+        let count = try await EngineTests.compareIndirect(with: reward) { number in
+            try await LlamaPolicy(context: context, prompt: model.prompt(for: number == 0 ? [turns[1]] : turns))
+        }
+        #expect(count > 3)
     }
 
     @Test func cachedRewardsEqualUncachedOnes() async throws { try await RewardModelTests.compareCached(rounds: 100) }
