@@ -26,7 +26,9 @@ demo: model
 
 # Everything is built once, in release mode: the decoding loop runs over whole vocabularies. Suites whose names begin with
 # Long decode many prompts with the real model; `make test-long` runs them, which takes half an hour.
-test: lint model
+test: lint
+	scripts/test --build
+	$(PROGRAM) models pull $(MODEL)
 	scripts/test-bootstrap
 	scripts/test --skip '\.Long'
 
