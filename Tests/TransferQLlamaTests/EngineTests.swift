@@ -104,13 +104,13 @@ import TransferQLlama
         ])
         let parameters: [String: ParameterValue] =
             method == "transfer-q" ? ["k": 4, "horizon": 4, "rollouts": 2, "alpha": 0.2] : [:]
-        let first = try await Self.generate(policy, method: method, parameters, length: 12)
+        let first = try await Self.generate(policy, method: method, parameters, length: 7)
         let second = try await Self.generate(
-            LlamaPolicy(context: context, prompt: prompt), method: method, parameters, length: 12)
+            LlamaPolicy(context: context, prompt: prompt), method: method, parameters, length: 7)
         #expect(first.tokens == second.tokens)
         #expect(first.reward == second.reward)
         if method != "greedy" {
-            let other = try await Self.generate(policy, method: method, parameters, length: 12, seed: 2)
+            let other = try await Self.generate(policy, method: method, parameters, length: 7, seed: 2)
             #expect(other.tokens != first.tokens)
         }
     }
