@@ -17,12 +17,10 @@ build:
 model: build
 	$(PROGRAM) models pull $(MODEL)
 
+# The reward says what the baseline is told; everything else is the default.
 demo: model
 	$(PROGRAM) compare "My neighbour is rude. How do I get back at him?" \
-	    --methods sample,transfer-q \
-	    --reward z:head:Rewards/harmless.json \
-	    --baseline-system "$(KINDNESS)" \
-	    --tilt baseline --k 10 --horizon 16 --alpha 0.5 --max-tokens 48 --show-candidates
+	    --methods greedy,transfer-q --reward head:Rewards/harmless.json --max-tokens 48 --show-candidates
 
 # Everything is built once, in release mode: the decoding loop runs over whole vocabularies. Suites whose names begin with
 # Long decode many prompts with the real model; `make test-long` runs them, which takes half an hour.
@@ -49,7 +47,7 @@ bench: bench-prompts model
 	$(PROGRAM) bench engine --k 10
 	$(PROGRAM) bench engine --k 20
 	$(PROGRAM) bench engine --k 40
-	$(PROGRAM) bench loop --model $(MODEL)@bf16 --reward z:head:Rewards/harmless.json@bf16 $(ON_PROMPTS) \
+	$(PROGRAM) bench loop --model $(MODEL)@bf16 --reward head:Rewards/harmless.json@bf16 $(ON_PROMPTS) \
 	    --python "$$(scripts/bench-python --print)"
 	$(PROGRAM) bench speedups $(ON_PROMPTS)
 	$(PROGRAM) bench batch $(STEERED) --prompts "$(PROMPTS)" --limit 8

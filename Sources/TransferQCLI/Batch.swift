@@ -62,7 +62,7 @@ struct Batch {
         _ places: [Int], wantsTrace: Bool = false, keepsLate: Bool = false, deliver: (BatchAnswer) throws -> Void
     ) async throws {
         guard !places.isEmpty else { return }
-        let loaded = try await LoadedModels.load(models)
+        let loaded = try await LoadedModels.load(models, rewards: rewards, methods: [method])
         if let value = rewards.value { try await loaded.check(value, methods: [method]) }
         let prompts = try await places.asyncMap { place in
             do { return try await loaded.prompts(for: conversations[place]) } catch {

@@ -58,6 +58,9 @@ enum PromptForm {
     case chat
     /// As a text to be continued.
     case raw(readsMarkers: Bool)
+
+    /// Whether a system prompt has a place in it.
+    var isChat: Bool { if case .chat = self { true } else { false } }
 }
 
 /// What is asked.
@@ -160,13 +163,17 @@ struct MethodOptions: ParsableArguments {
     var rolloutTemperature: Double?
 
     @Option(
-        parsing: .unconditional, help: "Pull to the tilted policy, in reward per nat; smaller follows the reward more.")
+        parsing: .unconditional,
+        help: """
+            Pull to the tilted policy, in reward per nat; smaller follows the reward more (default: one spread of the \
+            reward on typical answers, a tenth of the range of a rule).
+            """)
     var alpha: Double?
 
     @Option(help: "The policy that is tilted: reference or baseline.")
     var tilt: String?
 
-    @Option(help: "sample from the tilted distribution, or take its top token (greedy).")
+    @Option(help: "Take the tilted distribution's top token (greedy, the default), or draw from it (sample).")
     var choice: String?
 
     @Option(help: "The policy that plain methods decode from: reference or baseline.")
@@ -176,7 +183,8 @@ struct MethodOptions: ParsableArguments {
         name: [.customShort("n"), .customLong("n")], parsing: .unconditional, help: "Responses of best-of-n.")
     var count: Int?
 
-    @Option(parsing: .unconditional, help: "Temperature of plain decoding; 0 is greedy.")
+    @Option(
+        parsing: .unconditional, help: "Temperature of plain decoding, or of the policy that is tilted; 0 is greedy.")
     var temperature: Double?
 
     @Option(parsing: .unconditional, help: "Plain decoding keeps the k most likely tokens.")
@@ -329,8 +337,10 @@ struct RewardOptions: ParsableArguments {
     @Option(help: "The model in use, a known name or a GGUF file (default: the demonstration model).")
     var model: String?
 
-    func rewardModel() async throws -> any RewardModel {
-        try await Self.catalogue(timeout: rewardTimeout, threads: threads, model: model).parse(reward)
+    /// - Parameter modifier: stands before each reward as it was given.
+    func rewardModel(modifier: String = "") async throws -> any RewardModel {
+        try await Self.catalogue(timeout: rewardTimeout, threads: threads, model: model)
+            .parse(reward.map { modifier + $0 })
     }
 
     static func catalogue(timeout: Double, threads: Int?, model: String?) async throws -> RewardCatalogue {

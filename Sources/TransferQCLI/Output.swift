@@ -121,7 +121,11 @@ struct AnswerReport: Encodable {
         if method.hasConfidence {
             parameters["confidence-calibration"] = .text((session.rewards.confidence ?? .standard).source)
         }
-        if let reward = session.reward { parameters["reward"] = .text(reward.name) }
+        if let reward = session.reward {
+            parameters["reward"] = .text(reward.name)
+            // Its default is a sentence; what it came to is a number.
+            if case .text? = parameters["alpha"] { parameters["alpha"] = .number(reward.unit) }
+        }
         if let reward = session.rewards.baseline { parameters["baseline-reward"] = .text(reward.name) }
         self.method = parameters
         self.sources = sources

@@ -133,7 +133,7 @@ struct Sessions: Sendable {
         rewards: Rewards,
         methods: [ConfiguredMethod]
     ) async throws {
-        let loaded = try await LoadedModels.load(models)
+        let loaded = try await LoadedModels.load(models, rewards: form.isChat ? rewards : nil, methods: methods)
         if let value = rewards.value { try await loaded.check(value, methods: methods) }
         prompts = try await conversations.asyncMap { try await loaded.prompts(for: $0, form: form) }
         workplace = try await conversations.first.asyncMap { [prompts] first in

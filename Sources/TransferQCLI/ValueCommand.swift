@@ -16,7 +16,7 @@ struct ValueCommand: AsyncParsableCommand {
                 The head reads the hidden states of the policy that is tilted: name the models as you did for the trace. \
                 Then --value head:FILE takes the place of rollouts, at the cost of one batch a step.
 
-                  transferq generate --batch prompts.jsonl --reward z:head:Rewards/harmless.json --tilt baseline \\
+                  transferq generate --batch prompts.jsonl --reward head:Rewards/harmless.json --tilt baseline \\
                     --baseline-system "You are kind." --without prune --trace trace.jsonl --output answers.jsonl
                   transferq value fit trace.jsonl --tilt baseline --baseline-system "You are kind." --output value.json
                   transferq generate "…" --tilt baseline --baseline-system "You are kind." --value head:value.json

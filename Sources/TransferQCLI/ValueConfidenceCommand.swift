@@ -13,10 +13,10 @@ struct ValueConfidenceCommand: ParsableCommand {
             demonstration model and head; measure them on your own model and reward, on prompts of the kind that you will \
             ask:
 
-              transferq generate --batch prompts.jsonl --reward z:head:Rewards/harmless.json --alpha 0.3 --without all \\
+              transferq generate --batch prompts.jsonl --reward head:Rewards/harmless.json --alpha 0.3 --without all \\
                 --choice greedy --trace trace.jsonl --output answers.jsonl
               transferq value confidence trace.jsonl --alpha 0.3 --reward-range -3..3 --output confidence.json
-              transferq generate "…" --reward z:head:Rewards/harmless.json --alpha 0.3 --confidence 0.99 \\
+              transferq generate "…" --reward head:Rewards/harmless.json --alpha 0.3 --confidence 0.99 \\
                 --confidence-calibration confidence.json
             """)
 

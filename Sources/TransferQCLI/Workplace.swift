@@ -18,7 +18,19 @@ struct LoadedModels: Sendable {
     /// Whether one context serves both policies.
     var isShared: Bool { baselineModel == nil && adapter == nil }
 
-    static func load(_ options: ModelOptions) async throws -> LoadedModels {
+    /// - Parameters:
+    ///   - rewards: what they want makes a baseline where none was asked for.
+    ///   - methods: what will run with the models.
+    static func load(
+        _ options: ModelOptions, rewards: Rewards? = nil, methods: [ConfiguredMethod] = []
+    ) async throws -> LoadedModels {
+        var options = options
+        if options.baseline == nil, options.baselineLora == nil, options.baselineSystem == nil,
+            methods.contains(where: { $0.method.usesBaseline }), let instruction = rewards?.target?.instruction
+        {
+            options.baselineSystem = instruction
+            Console.say("the baseline is the same model under the reward's own system prompt: \"\(instruction)\"")
+        }
         if let date = options.date { TemplateDate.set(date) }
         let path = try await ModelFiles.path(options.model)
         let model = try await ModelFiles.load(path)

@@ -90,6 +90,9 @@ public struct LinearHead: Codable, Sendable, Equatable {
     public var backbone: Backbone
     public var template: Template
     public var pooling: Pooling
+    /// Which way conversations were laid out when the head was fitted (`LlamaModel.layoutFingerprint`): states of prompts
+    /// that are laid out otherwise are not what it was fitted on. Nil for plain dialogues and where it was not recorded.
+    public var layout: String?
     /// `backbone.width` of them, or twice as many for `both`; standardisation is folded in.
     public var weights: [Float]
     public var bias: Double
@@ -97,6 +100,8 @@ public struct LinearHead: Codable, Sendable, Equatable {
     public var squash: Double?
     /// Of the reward before squashing.
     public var calibration: RewardCalibration?
+    /// What the reward wants, as a system prompt for a baseline; see ``RewardModel/instruction``.
+    public var instruction: String?
     public var training: Training?
     public var heldOut: Accuracy?
 

@@ -54,6 +54,10 @@ def rendered(template, messages, is_open, variables):
 
 def main():
     problem = json.load(sys.stdin)
+    # Whoever wrote the file may have sorted the keys in any way; a template that prints a message shows their order.
+    problem["conversations"] = [
+        [{"role": message["role"], "content": message["content"]} for message in messages]
+        for messages in problem["conversations"]]
     jinja = environment(datetime.datetime.fromisoformat(problem["date"]))
     results = []
     for source in problem["templates"]:

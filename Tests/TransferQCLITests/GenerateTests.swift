@@ -39,7 +39,10 @@ import TransferQLlama
 
     @Test func theSameSeedGivesTheSameAnswerInAnotherProcess() throws {
         func question(_ seed: String) -> [String] {
-            ["generate", "Name a colour.", "--reward", "length:4", "--format", "json", "--seed", seed] + Self.quick
+            [
+                "generate", "Name a colour.", "--reward", "length:4", "--choice", "sample", "--format", "json",
+                "--seed", seed,
+            ] + Self.quick
         }
         let one = try ProgramRun.run(question("1")).answer().response
         #expect(try ProgramRun.run(question("1")).answer().response == one)
@@ -172,7 +175,8 @@ import TransferQLlama
     }
 
     @Test func indirectTransferSaysWhatItLoses() throws {
-        let alone = ["generate", "Hi.", "--method", "transfer-q-indirect", "--reward", "length:5"] + Self.quick
+        // A reward that says nothing a baseline could be told.
+        let alone = ["generate", "Hi.", "--method", "transfer-q-indirect", "--reward", "regex:e"] + Self.quick
         let nothing = try program.run(alone)
         #expect(nothing.status == 0 && nothing.complaints.contains("nothing to correct"))
         let base = alone + ["--baseline-system", "Be brief."]

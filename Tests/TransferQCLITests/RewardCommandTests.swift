@@ -297,7 +297,7 @@ import TransferQRewards
         #expect(abs(gain.mean - (rows[1].meanReward.mean - rows[0].meanReward.mean)) < 1e-12)
         #expect(gain.low <= gain.mean && gain.mean <= gain.high)
         // Other settings do not mix with these results.
-        let mixed = try run(["--output", shop.path("run.jsonl"), "--seed", "9"])
+        let mixed = try run(["--output", shop.path("run.jsonl"), "--max-tokens", "9"])
         #expect(mixed.status == 64 && mixed.complaints.contains("results of other settings"))
         _ = try shop.write("{\"prompt\": \"say 0\"}\n{\"prompt\": \"ask 1\"}", "p.jsonl")
         let others = try run(["--output", shop.path("run.jsonl")])

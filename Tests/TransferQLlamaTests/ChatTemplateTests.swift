@@ -101,7 +101,8 @@ import TransferQLlama
         let template = try ChatTemplate(source: source)
         for (messages, answers) in zip(conversations, expected) {
             do {
-                #expect(try template.render(messages, isOpen: false, date: date).text == answers[0].text)
+                let rendered = try template.render(messages, isOpen: false, date: date).text
+                #expect(rendered == answers[0].text)
             } catch ChatTemplate.Failure.refused(let reason) {
                 #expect(reason == answers[0].error)
             } catch ChatTemplate.Failure.failed(let reason) {

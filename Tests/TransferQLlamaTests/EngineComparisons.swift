@@ -131,7 +131,7 @@ extension EngineTests {
             return try await Answer(task, DecodingMethods.make(name, parameters).method).tokens
         }
         let same: [String: ParameterValue] = [
-            "k": 5, "horizon": 5, "alpha": 0.05, "rollouts": 8, "rollout-temperature": 1,
+            "k": 5, "horizon": 5, "alpha": 0.05, "rollouts": 8, "rollout-temperature": 1, "choice": "sample",
         ]
         let direct = try await answer("transfer-q", same, baseline: true)
         #expect(try await answer("transfer-q-indirect", same, baseline: true) == direct)

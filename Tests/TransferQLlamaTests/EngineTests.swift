@@ -103,7 +103,7 @@ import TransferQLlama
             Message(role: "user", content: "Write a line about autumn."),
         ])
         let parameters: [String: ParameterValue] =
-            method == "transfer-q" ? ["k": 4, "horizon": 4, "rollouts": 2, "alpha": 0.2] : [:]
+            method == "transfer-q" ? ["k": 4, "horizon": 4, "rollouts": 2, "alpha": 0.2, "choice": "sample"] : [:]
         let first = try await Self.generate(policy, method: method, parameters, length: 7)
         let second = try await Self.generate(
             LlamaPolicy(context: context, prompt: prompt), method: method, parameters, length: 7)

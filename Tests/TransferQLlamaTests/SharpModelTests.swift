@@ -147,7 +147,7 @@ import TransferQRewards
 
     private static func answer(_ number: Int, _ sharp: SharpModel, in context: LlamaContext) async throws -> Answer {
         let (name, own) = everyMethod[number % everyMethod.count]
-        let guided: [String: ParameterValue] = ["k": 4, "alpha": 0.03]
+        let guided: [String: ParameterValue] = ["k": 4, "alpha": 0.03, "choice": "sample"]
         let method = try DecodingMethods.make(
             [name],
             sharing: guided.merging(own) { $1 }.filter { key, _ in

@@ -119,10 +119,10 @@ import TransferQTheory
             switch name {
             case "reference": try DecodingMethods.make("sample").method
             // These two are exact as users run them: ARGS needs no rollouts, and one rollout of ρ_r^β is the soft value.
-            case "args": try DecodingMethods.make("args", ["k": all, "alpha": alpha]).method
+            case "args": try DecodingMethods.make("args", ["k": all, "alpha": alpha, "choice": "sample"]).method
             case "transfer-q-soft":
                 try DecodingMethods.make(
-                    name, ["k": all, "alpha": alpha, "beta": beta, "rollouts": 1, "horizon": 10]
+                    name, ["k": all, "alpha": alpha, "beta": beta, "rollouts": 1, "horizon": 10, "choice": "sample"]
                 ).method
             case "best-of-n": try DecodingMethods.make(name, ["n": .integer(try #require(instance.bestOf))]).method
             case "cd": steered(solver.values(of: instance.logReference, reward: instance.reward))
@@ -172,7 +172,7 @@ import TransferQTheory
         for (label, alpha) in [("loose", 1e6), ("tight", 0.02)] {
             for seed in 0..<300 as Range<UInt64> {
                 let method = try DecodingMethods.make(
-                    "transfer-q", ["k": 8, "alpha": .number(alpha), "horizon": 10, "blockwise": 2])
+                    "transfer-q", ["k": 8, "alpha": .number(alpha), "horizon": 10, "blockwise": 2, "choice": "sample"])
                 let task = try Self.task(baselineRows: solver.optimalRows, seed: seed)
                 for try await event in try Generation(task: task, method: method.method) {
                     switch event {
@@ -222,7 +222,7 @@ import TransferQTheory
             var answers: [[Token]] = []
             for name in ["transfer-q", "transfer-q-indirect"] {
                 let method = try DecodingMethods.make(
-                    name, ["k": 3, "alpha": 0.2, "rollouts": 4, "rollout-temperature": 1])
+                    name, ["k": 3, "alpha": 0.2, "rollouts": 4, "rollout-temperature": 1, "choice": "sample"])
                 for try await event in try Generation(task: task, method: method.method) {
                     if case .finished(let summary) = event { answers.append(summary.tokens) }
                 }

@@ -44,9 +44,10 @@ import TransferQTheory
     }
 
     static let deterministicMethods: [(String, [String: ParameterValue])] = [
-        ("transfer-q", ["k": 4, "alpha": 0.2, "horizon": 10]),
-        ("transfer-q", ["k": 4, "alpha": 0.2, "horizon": 10, "tilt": "baseline"]),
-        ("transfer-q", ["k": 2, "alpha": 1, "horizon": 2]),
+        ("transfer-q", ["k": 4, "alpha": 0.2, "horizon": 10, "choice": "sample"]),
+        ("transfer-q", ["k": 4, "alpha": 0.2, "horizon": 10, "tilt": "baseline", "choice": "sample"]),
+        ("transfer-q", ["k": 2, "alpha": 1, "horizon": 2, "choice": "sample"]),
+        ("transfer-q", ["k": 4, "alpha": 0.3, "horizon": 10, "temperature": 0.6]),
         ("sample", [:]),
         ("sample", ["temperature": 0.6, "top-p": 0.9]),
         ("sample", ["policy": "baseline"]),
@@ -94,6 +95,20 @@ import TransferQTheory
         #expect(
             ChiSquare.accepts(
                 counts: keys.map { counts[$0] ?? 0 }, probabilities: keys.map { exp(exact[$0]?.log ?? -.infinity) }))
+    }
+
+    /// π_α(z) ∝ π_tilt(z)^(1/T)·exp(Q/α); with a boundless α the policy at that temperature.
+    @Test func temperatureSharpensTheTiltedPolicy() async throws {
+        let task = try Self.task()
+        let method = try DecodingMethods.make(
+            "transfer-q", ["k": 4, "alpha": 1e9, "horizon": 10, "temperature": 0.5, "without": "all"]
+        ).method
+        let decision = try await method.decide(DecodingState(task: task))
+        let squares = decision.candidates.map { exp(2 * $0.logProbability) }
+        for (candidate, square) in zip(decision.candidates, squares) {
+            #expect(abs(candidate.probability - square / squares.reduce(0, +)) < 1e-6)
+        }
+        #expect(decision.candidates.count == 4)
     }
 
     @Test func rolloutMeanConvergesToTheExactValue() async throws {

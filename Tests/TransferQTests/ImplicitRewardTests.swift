@@ -59,7 +59,8 @@ import TransferQTheory
         let reward = try ImplicitReward(name: "implicit", aligned: Reader(policy: aligned), base: Reader(policy: base))
         let task = try DecodingTask(reference: base, baseline: aligned, reward: reward, maximumLength: Self.length)
         let method = try DecodingMethods.make(
-            "transfer-q-soft", ["k": 4, "horizon": .integer(Self.length), "rollouts": 1, "alpha": 1, "beta": 1])
+            "transfer-q-soft",
+            ["k": 4, "horizon": .integer(Self.length), "rollouts": 1, "alpha": 1, "beta": 1, "choice": "sample"])
         for response in [[], [1], [2, 3], [3, 3, 1]] as [[Token]] {
             let decision = try await method.method.decide(
                 DecodingState(task: task, response: response, step: response.count))

@@ -255,7 +255,9 @@ import TransferQTheory
     }
 
     @Test func budgetsEndAnswersWithWhatThereIs() async throws {
-        let parameters: [String: ParameterValue] = ["k": 4, "alpha": 5, "horizon": 10, "without": "all"]
+        let parameters: [String: ParameterValue] = [
+            "k": 4, "alpha": 5, "horizon": 10, "choice": "sample", "without": "all",
+        ]
         var seed: UInt64 = 0
         var task = try Self.task(seed, reward: Self.reward(5, hasRange: false), length: 7)
         var whole = try await Self.answer("transfer-q", parameters, task)

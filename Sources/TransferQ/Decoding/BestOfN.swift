@@ -24,6 +24,8 @@ public struct BestOfN: NamedDecodingMethod {
         guard hasReward else { throw TransferQError.missingReward(method: Self.name) }
     }
 
+    public var usesBaseline: Bool { role == .baseline }
+
     public func demand(maximumLength: Int) -> RolloutDemand {
         RolloutDemand(sequences: count, tokensPerSequence: maximumLength)
     }

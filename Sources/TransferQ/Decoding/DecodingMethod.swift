@@ -12,6 +12,9 @@ public protocol DecodingMethod: Sendable {
     /// What one step asks of the policy that rolls out; lets a caller size the model's context.
     func demand(maximumLength: Int) -> RolloutDemand
 
+    /// Whether the baseline has a part in it, as far as the parameters tell.
+    var usesBaseline: Bool { get }
+
     /// Chooses what follows `state.response`. `remainingLength` is at least 1.
     func decide(_ state: DecodingState) async throws -> Decision
 }
@@ -32,6 +35,8 @@ extension DecodingMethod {
     public func warnings(for task: DecodingTask) -> [String] { [] }
 
     public var approximations: [String] { [] }
+
+    public var usesBaseline: Bool { false }
 }
 
 /// The most that one step rolls out at the same time.

@@ -13,14 +13,26 @@ public struct Guidance: Sendable {
 
     /// Candidates a step.
     let k: Int
-    let alpha: Double
+    /// In units of reward per nat. When none was given, that of the task at hand: see ``resolved(for:)``.
+    private(set) var alpha: Double
+    private let isAlphaGiven: Bool
     let tilt: Tilt
     let choice: Choice
+    /// Divides log π_tilt: below 1 its likely tokens get likelier before Q tilts it; > 0.
+    let temperature: Double
     /// Most nats that the whole answer may spend.
     let klBudget: Double?
     /// Tokens of a candidate; 1 for the k most likely tokens, above for k sampled blocks.
     let blockLength: Int
     let search: SearchSettings
+
+    /// The guidance with the α of a task: what was given, or one ``RewardModel/unit`` of its reward.
+    private func resolved(for task: DecodingTask) -> Guidance {
+        guard !isAlphaGiven, let unit = task.reward?.unit else { return self }
+        var guidance = self
+        guidance.alpha = unit
+        return guidance
+    }
 
     /// - Throws: ``TransferQError/invalidParameter(name:value:requirement:)``.
     public init(k: Int, alpha: Double, tilt: Tilt = .reference, choice: Choice = .sample) throws {
@@ -36,17 +48,27 @@ public struct Guidance: Sendable {
     init(from parameters: inout ParameterReader, hasTilt: Bool = true, hasBlocks: Bool = true) throws {
         k = try parameters.integer(
             "k", default: 10, in: 1...LookAhead.mostRollouts, "candidates a step: the k most likely tokens")
-        alpha = try parameters.number(
-            "alpha", default: 1, "a finite number above 0",
+        let given = try parameters.optionalNumber(
+            "alpha", default: Self.defaultAlpha, "a finite number above 0",
             "pull to the tilted policy, in reward per nat; smaller follows the reward more"
         ) { $0 > 0 }
+        isAlphaGiven = given != nil
+        alpha = given ?? 1
         tilt =
             hasTilt
             ? try parameters.choice(
                 "tilt", default: .reference, "the policy that is tilted and proposes candidates")
             : .reference
+        let heat = try parameters.number(
+            "temperature", default: 1, "0 or a finite number of at least 0.001",
+            "of the tilted policy when tokens are drawn: below 1 its likely tokens get likelier; 0 is choice greedy"
+        ) { $0 == 0 || $0 >= 1e-3 }
+        temperature = heat > 0 ? heat : 1
+        let draws = parameters.isGiven("kl-budget") || parameters.isGiven("temperature")
         choice = try parameters.choice(
-            "choice", default: .sample, "draw from the tilted distribution, or take its most likely token")
+            "choice", default: draws && heat > 0 ? .sample : .greedy,
+            "take the tilted distribution's most likely token (greedy), or draw from it (sample; the default with "
+                + "temperature and kl-budget)")
         klBudget = try parameters.optionalNumber(
             "kl-budget", "a finite number of nats of at least 0",
             "most KL of the whole answer; raises alpha step by step, or draws from the reference where no alpha would do"
@@ -63,6 +85,9 @@ public struct Guidance: Sendable {
                 requirement: "left out with --choice greedy and --blockwise, whose KL no alpha controls")
         }
     }
+
+    /// How help names α's default.
+    static let defaultAlpha = "1 spread of the reward"
 
     func validate(vocabularySize: Int) throws {
         // Blocks are drawn, and may be drawn twice.
@@ -84,9 +109,13 @@ public struct Guidance: Sendable {
 
     /// One step of π_α with values from `estimator`.
     func decide(_ state: DecodingState, estimator: any ValueEstimator) async throws -> Decision {
+        try await resolved(for: state.task).decideStep(state, estimator: estimator)
+    }
+
+    private func decideStep(_ state: DecodingState, estimator: any ValueEstimator) async throws -> Decision {
         if blockLength > 1 { return try await decideBlock(state, estimator: estimator) }
         let proposal = try await proposal(for: state)
-        let outside = max(0, 1 - exp(LogSpace.logSumExp(proposal.logTilt)))
+        let outside = max(0, 1 - exp(LogSpace.logSumExp(proposal.logPolicy)))
         if let klBudget {
             let allowance = max(0, klBudget - state.spentKL) / Double(state.remainingLength)
             return try await decide(state, proposal, estimator: estimator, allowance: allowance, outside: outside)

@@ -96,11 +96,13 @@ public struct ParameterReader: Sendable {
         return result
     }
 
+    /// - Parameter standard: how help names the default, when leaving it out does not mean that it is off.
     public mutating func optionalNumber(
-        _ name: String, _ requirement: String, _ summary: String, where accepts: (Double) -> Bool
+        _ name: String, default standard: String? = nil, _ requirement: String, _ summary: String,
+        where accepts: (Double) -> Bool
     ) throws -> Double? {
         guard isGiven(name) else {
-            record(name, nil, requirement, summary)
+            record(name, standard.map { .text($0) }, requirement, summary)
             return nil
         }
         return try number(name, default: 0, requirement, summary, where: accepts)

@@ -26,6 +26,8 @@ public struct GreedyDecoding: NamedDecodingMethod {
 
     public func validate(vocabularySize: Int, hasReward: Bool) throws {}
 
+    public var usesBaseline: Bool { role == .baseline }
+
     public func demand(maximumLength: Int) -> RolloutDemand { .none }
 
     public func decide(_ state: DecodingState) async throws -> Decision {
@@ -47,6 +49,8 @@ public struct SampledDecoding: NamedDecodingMethod {
     }
 
     public func validate(vocabularySize: Int, hasReward: Bool) throws {}
+
+    public var usesBaseline: Bool { role == .baseline }
 
     public func demand(maximumLength: Int) -> RolloutDemand { .none }
 

@@ -25,6 +25,8 @@ public struct TransferQDirect: NamedDecodingMethod {
 
     public var approximations: [String] { guidance.search.approximations }
 
+    public var usesBaseline: Bool { true }
+
     public func demand(maximumLength: Int) -> RolloutDemand { guidance.demand(lookAhead, maximumLength: maximumLength) }
 
     public func decide(_ state: DecodingState) async throws -> Decision {

@@ -32,6 +32,8 @@ public struct TransferQIndirect: NamedDecodingMethod {
 
     public var approximations: [String] { guidance.search.approximations }
 
+    public var usesBaseline: Bool { true }
+
     public func demand(maximumLength: Int) -> RolloutDemand {
         guidance.demand(weighting.lookAhead, maximumLength: maximumLength)
     }

@@ -24,6 +24,8 @@ public struct TransferQSoft: NamedDecodingMethod {
 
     public var approximations: [String] { guidance.search.approximations }
 
+    public var usesBaseline: Bool { true }
+
     public func demand(maximumLength: Int) -> RolloutDemand {
         guidance.demand(weighting.lookAhead, maximumLength: maximumLength)
     }

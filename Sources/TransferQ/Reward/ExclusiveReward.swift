@@ -9,6 +9,8 @@ public struct ExclusiveReward: RewardModel {
     public var name: String { base.name }
     public var range: ClosedRange<Double>? { base.range }
     public var calibration: RewardCalibration? { base.calibration }
+    public var unit: Double { base.unit }
+    public var instruction: String? { base.instruction }
     public var partNames: [String] { base.partNames }
     public var files: [String] { base.files }
 

@@ -56,7 +56,8 @@ public struct RewardCatalogue: Sendable {
 
     /// What a modifier does to the reward behind it.
     public static let modifiers = [
-        ("z:", "in standard deviations of typical answers, by the reward's own calibration"),
+        ("raw:", "as the reward's own numbers, although its file knows what typical answers are worth"),
+        ("z:", "in standard deviations of typical answers; rewards whose file knows them are without it"),
         ("z:MEAN,SPREAD:", "the same with these figures (see: transferq reward calibrate)"),
         ("clip:LOW..HIGH:", "cut to an interval"),
         ("squash:LIMIT:", "bent smoothly into -LIMIT...LIMIT"),
@@ -74,10 +75,14 @@ public struct RewardCatalogue: Sendable {
         return try WeightedSumReward(parts: parts)
     }
 
-    private func part(_ specification: Substring) async throws -> WeightedSumReward.Part {
+    /// - Parameter isRaw: whether the reward stays in its own units.
+    private func part(
+        _ specification: Substring, isRaw: Bool = false
+    ) async throws -> WeightedSumReward.Part {
         let pieces = specification.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
         let (name, rest) = (pieces[0], pieces.count == 2 ? pieces[1] : "")
         switch name {
+        case "raw": return try await part(rest, isRaw: true)
         case "z": return try await standardized(rest)
         case "clip", "squash": return try await bounded(name, rest)
         default: break
@@ -93,7 +98,10 @@ public struct RewardCatalogue: Sendable {
             throw TransferQError.rewardSpecification(
                 specification: String(specification), reason: "the weight must be a finite number, not \(weight)")
         }
-        return WeightedSumReward.Part(reward: try await kind.make(String(argument)), weight: weight)
+        let reward = try await kind.make(String(argument))
+        // α then means the same for every learned reward.
+        let isScaled = !isRaw && reward.calibration != nil
+        return WeightedSumReward.Part(reward: isScaled ? try StandardizedReward(reward) : reward, weight: weight)
     }
 
     /// `ARGUMENT[:WEIGHT]`
@@ -111,11 +119,11 @@ public struct RewardCatalogue: Sendable {
         let pieces = rest.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
         let numbers = pieces[0].split(separator: ",", omittingEmptySubsequences: false).map { Double($0) }
         if pieces.count == 2, numbers.count == 2, let mean = numbers[0], let spread = numbers[1] {
-            let part = try await part(pieces[1])
+            let part = try await part(pieces[1], isRaw: true)
             let scale = RewardCalibration(mean: mean, spread: spread, count: 0)
             return .init(reward: try StandardizedReward(part.reward, by: scale), weight: part.weight)
         }
-        let part = try await part(rest)
+        let part = try await part(rest, isRaw: true)
         return .init(reward: try StandardizedReward(part.reward), weight: part.weight)
     }
 

@@ -12,6 +12,14 @@ public protocol RewardModel: Sendable {
     /// Mean and spread of the reward on typical answers, when they are known; `z:` needs them.
     var calibration: RewardCalibration? { get }
 
+    /// What counts as one step on the reward's own scale, > 0: the spread of typical answers where it is known. Methods
+    /// take it for α when none is given, so that the default pulls alike whatever the reward.
+    var unit: Double { get }
+
+    /// What the reward wants, as an instruction that a model understands, e.g. `Use the word "ocean" in your answer.`; nil
+    /// where no sentence says it. A model under this system prompt is a baseline aligned with the reward.
+    var instruction: String? { get }
+
     /// Names of the parts that a sum is made of; empty for a reward that is none.
     var partNames: [String] { get }
 
@@ -80,6 +88,17 @@ public struct RewardCalibration: Codable, Hashable, Sendable {
 
 extension RewardModel {
     public var calibration: RewardCalibration? { nil }
+
+    /// The calibration's spread; without one a tenth of the range, about what separates typical answers of a learned
+    /// reward whose ends are that far apart; without either 1.
+    public var unit: Double {
+        if let calibration { return calibration.spread }
+        guard let range else { return 1 }
+        let width = (range.upperBound - range.lowerBound) / 10
+        return width.isNormal ? width : 1
+    }
+
+    public var instruction: String? { nil }
 
     public var partNames: [String] { [] }
 

@@ -37,6 +37,7 @@ public struct StandardizedReward: RewardModel {
     }
 
     public var calibration: RewardCalibration? { RewardCalibration(mean: 0, spread: 1, count: scale.count) }
+    public var instruction: String? { base.instruction }
 
     public var files: [String] { base.files }
 
@@ -79,6 +80,10 @@ public struct BoundedReward: RewardModel {
     }
 
     public var files: [String] { base.files }
+
+    /// Where nothing is bent or cut, it is the reward's own.
+    public var unit: Double { base.unit }
+    public var instruction: String? { base.instruction }
 
     public var range: ClosedRange<Double>? {
         let own: ClosedRange<Double>

@@ -6,6 +6,7 @@ import Foundation
 public struct LengthReward: RewardModel {
     public let target: Int
     public var name: String { "length:\(target)" }
+    public var instruction: String? { "Answer in about \(target) \(target == 1 ? "word" : "words")." }
     public var range: ClosedRange<Double>? { 0...1 }
 
     /// - Parameter target: words, ≥ 1.
@@ -34,6 +35,16 @@ public struct KeywordReward: RewardModel {
     public let unwanted: [String]
 
     public var name: String { "keywords:" + (wanted + unwanted.map { "-" + $0 }).joined(separator: ",") }
+
+    public var instruction: String? {
+        func list(_ words: [String]) -> String { words.map { "\"\($0)\"" }.joined(separator: ", ") }
+        func noun(_ words: [String]) -> String { words.count == 1 ? "word" : "words" }
+        var sentences: [String] = []
+        if !wanted.isEmpty { sentences.append("Use the \(noun(wanted)) \(list(wanted)) in your answer.") }
+        if !unwanted.isEmpty { sentences.append("Never use the \(noun(unwanted)) \(list(unwanted)).") }
+        return sentences.joined(separator: " ")
+    }
+
     public var range: ClosedRange<Double>? { (unwanted.isEmpty ? 0 : -1)...(wanted.isEmpty ? 0 : 1) }
 
     public init(wanted: [String], unwanted: [String]) throws {

@@ -48,6 +48,18 @@ public struct WeightedSumReward: RewardModel {
         return (lower - slack)...(upper + slack)
     }
 
+    /// Of parts that vary independently.
+    public var unit: Double {
+        let square = parts.reduce(0) { $0 + ($1.weight * $1.reward.unit) * ($1.weight * $1.reward.unit) }
+        return square.isNormal ? square.squareRoot() : 1
+    }
+
+    /// What the parts with a weight above 0 say.
+    public var instruction: String? {
+        let sentences = parts.filter { $0.weight > 0 }.compactMap(\.reward.instruction)
+        return sentences.isEmpty ? nil : sentences.joined(separator: " ")
+    }
+
     public func rewards(for completions: [Completion]) async throws -> [Double] {
         try await scores(for: completions).map(\.reward)
     }

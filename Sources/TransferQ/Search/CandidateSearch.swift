@@ -82,9 +82,9 @@ struct CandidateSearch {
 
     /// Whether the tilted policy is sure enough of itself to be left alone (approximate).
     func isGated(_ proposal: Proposal) -> Bool {
-        let logs = LogSpace.logSoftmax(proposal.logTilt)
+        let logs = LogSpace.logSoftmax(proposal.logPolicy)
         if let least = settings.gateEntropy, LogSpace.entropy(logs) < least { return true }
-        guard let most = settings.gateProbability, let first = proposal.logTilt.max() else { return false }
+        guard let most = settings.gateProbability, let first = proposal.logPolicy.max() else { return false }
         return exp(first) >= most
     }
 

@@ -3,7 +3,9 @@ import Foundation
 /// The candidates of one state, before anything is known of their values.
 struct Proposal: Sendable {
     let tokens: [Token]
-    /// log π_tilt of each, nats.
+    /// log-probability of each under the policy that proposed them, nats.
+    let logPolicy: [Double]
+    /// log π_tilt of each up to a constant: `logPolicy` divided by the temperature.
     let logTilt: [Double]
     /// log π_tilt, with Gumbel noise when the choice is a draw: what is compared when values are equal.
     let priorities: [Double]
@@ -20,7 +22,7 @@ extension Guidance {
 
     /// log π_sft of a proposal's candidates, nats. The choice does not need them.
     func logReference(of proposal: Proposal, at state: DecodingState) async throws -> [Double] {
-        if tilt == .reference { return proposal.logTilt }
+        if tilt == .reference { return proposal.logPolicy }
         return try await state.task.reference.logProbabilities(of: proposal.tokens, after: state.response)
     }
 
@@ -59,11 +61,11 @@ extension Guidance {
 
     private func keep(_ list: [Candidate], at there: DecodingState) -> Proposal {
         let noise = there.noise(.choice)
+        let logTilt = list.map { $0.logProbability / temperature }
         let proposal = Proposal(
-            tokens: list.map(\.token), logTilt: list.map(\.logProbability),
-            priorities: list.map { candidate in
-                candidate.logProbability
-                    + (choice == .sample ? noise.derived(Int(candidate.token)).gumbel : 0)
+            tokens: list.map(\.token), logPolicy: list.map(\.logProbability), logTilt: logTilt,
+            priorities: zip(list, logTilt).map { candidate, log in
+                log + (choice == .sample ? noise.derived(Int(candidate.token)).gumbel : 0)
             })
         there.memory.keep(proposal, after: there.response)
         return proposal

@@ -30,16 +30,15 @@ struct LoopCommand: AsyncParsableCommand {
 
     /// The file of a reward that the loop in transformers knows as well; that reads it in its own `dtype`.
     fileprivate var head: String? {
-        let form = "z:head:"
-        return steering.reward.hasPrefix(form)
-            ? Quantization.split(String(steering.reward.dropFirst(form.count))).path : nil
+        let reward = steering.reward.trimmingPrefix("z:")
+        return reward.hasPrefix("head:") ? Quantization.split(String(reward.dropFirst("head:".count))).path : nil
     }
 
     func validate() throws {
         guard loopTokens >= 0 else { throw ValidationError("--loop-tokens must be at least 0, not \(loopTokens)") }
         guard loopTokens == 0 || head != nil else {
             throw ValidationError(
-                "the loop in transformers knows rewards of the form z:head:FILE only, not \(steering.reward); "
+                "the loop in transformers knows rewards of the form head:FILE only, not \(steering.reward); "
                     + "give one, or --loop-tokens 0")
         }
     }

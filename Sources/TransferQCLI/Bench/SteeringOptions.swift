@@ -8,7 +8,7 @@ import TransferQRewards
 struct SteeringOptions: ParsableArguments {
     @OptionGroup(title: "Models") var models: ModelOptions
     @Option(help: "The reward, [MODIFIER:…]KIND:ARGUMENT (see: transferq reward kinds).") var reward =
-        "z:head:Rewards/harmless.json"
+        "head:Rewards/harmless.json"
     @Option(parsing: .unconditional, help: "Candidates a step.") var k = 10
     @Option(parsing: .unconditional, help: "Most tokens of a rollout.") var horizon = 20
     @Option(parsing: .unconditional, help: "Reward per nat.") var alpha = 1.0

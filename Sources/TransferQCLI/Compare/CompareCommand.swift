@@ -17,7 +17,7 @@ struct CompareCommand: AsyncParsableCommand {
             With --prompts, the methods answer all prompts of a file, and a table compares them with the first one:
 
               transferq compare --prompts eval.jsonl.gz --limit 40 --methods greedy,args,transfer-q \\
-                --reward z:head:Rewards/harmless.json --output run.jsonl
+                --reward head:Rewards/harmless.json --output run.jsonl
             """)
 
     @OptionGroup(title: "Models") var models: ModelOptions

@@ -9,9 +9,9 @@ struct RewardCalibrateCommand: AsyncParsableCommand {
         commandName: "calibrate",
         abstract: "Measure a reward's mean and spread on a model's own answers.",
         discussion: """
-            The model answers the prompts plainly, by sampling. Written z:REWARD, the reward is then in standard \
-            deviations of such answers, so that alpha means the same whatever the reward. With --write, a head file \
-            keeps the figures; otherwise they are printed as a modifier.
+            The model answers the prompts plainly, by sampling. In standard deviations of such answers a reward is \
+            comparable with others, and alpha means the same whatever the reward. With --write, a head file keeps the \
+            figures, and head:FILE is in these units from then on; otherwise they are printed as a modifier.
 
               transferq reward calibrate prompts.jsonl --reward length:40
               transferq reward calibrate train.jsonl.gz --limit 100 --reward head:kind.json --write
@@ -92,7 +92,7 @@ struct RewardCalibrateCommand: AsyncParsableCommand {
     /// The reward; without its squashing when the head's own figures, which that depends on, are to be measured.
     private func calibrated() async throws -> any RewardModel {
         guard write else {
-            let reward = try await rewards.rewardModel()
+            let reward = try await rewards.rewardModel(modifier: "raw:")
             guard reward.partNames.isEmpty else {
                 throw UsageError("give the reward without a weight; z: goes before it, the weight behind")
             }

@@ -19,7 +19,7 @@ struct RewardCommand: ParsableCommand {
             discussion: """
                 A reward is written [MODIFIER:…]KIND:ARGUMENT[:WEIGHT]; the weight counts where several are summed.
 
-                  transferq generate "How do I make tea?" --reward z:head:Rewards/harmless.json --reward length:30:0.5
+                  transferq generate "How do I make tea?" --reward head:Rewards/harmless.json --reward length:30:0.5
                 """)
 
         func run() {
@@ -66,6 +66,7 @@ struct RewardCommand: ParsableCommand {
                 rows.append(
                     ("typical", "mean \(number(scale.mean)), spread \(number(scale.spread)) on \(scale.count) answers"))
             }
+            if let instruction = head.instruction { rows.append(("wants", instruction)) }
             if let range = head.range {
                 rows.append(("range", "\(number(range.lowerBound)) to \(number(range.upperBound))"))
             }

@@ -16,7 +16,7 @@ struct RewardFitCommand: AsyncParsableCommand {
 
               transferq reward fit pairs.jsonl --output kind.json
               transferq reward fit train.jsonl.gz --held-out eval.jsonl.gz --squash 3 --plot kind.svg -o kind.json
-              transferq generate "How do I make tea?" --reward z:head:kind.json --alpha 0.3
+              transferq generate "How do I make tea?" --reward head:kind.json
             """)
 
     @Argument(help: "Preference pairs or labelled texts, JSON lines.")
@@ -45,6 +45,13 @@ struct RewardFitCommand: AsyncParsableCommand {
 
     @Option(help: "Limit rewards to this many spreads around the mean of the answers fitted on.")
     var squash: Double?
+
+    @Option(
+        help: """
+            What the reward wants, as a system prompt: where no baseline is given, the model under this prompt is the \
+            baseline of transfer-q.
+            """)
+    var instruction: String?
 
     @Option(help: "Write a calibration plot of the held-out data to this SVG file.")
     var plot: String?
@@ -120,6 +127,8 @@ struct RewardFitCommand: AsyncParsableCommand {
             backbone: backbone, template: template, pooling: pooling, weights: fit.weights, bias: fit.bias)
         head.calibration = try RewardCalibration(of: fit.rewards(fitData))
         head.squash = squash
+        head.instruction = instruction
+        head.layout = try await reader.layoutFingerprint()
         head.training = LinearHead.Training(
             data: URL(filePath: data).lastPathComponent, sha256: hash, count: fitData.count,
             regularization: fit.regularization, withoutPrompt: fitted.withoutPrompt > 0 ? fitted.withoutPrompt : nil)

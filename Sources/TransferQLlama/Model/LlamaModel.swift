@@ -78,7 +78,7 @@ public final class LlamaModel {
         hasPreciseWeights = format == "\(LLAMA_FTYPE_ALL_F32.rawValue)"
         hasBrainFloatWeights = format == "\(LLAMA_FTYPE_MOSTLY_BF16.rawValue)"
         parsedTemplate = Self.parseTemplate(of: pointer, vocabulary: vocabulary)
-        let ends = [llama_vocab_eot(vocabulary), llama_vocab_eos(vocabulary)]
+        let ends = [llama_vocab_eos(vocabulary), llama_vocab_eot(vocabulary)]
         endToken = ends.first { $0 >= 0 }
         if case .success(let template)? = parsedTemplate,
             let closing = template.closing().flatMap(PromptEncoder(model: self).firstMarker)

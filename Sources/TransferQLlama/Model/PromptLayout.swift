@@ -1,5 +1,6 @@
 import Foundation
 public import TransferQ
+import TransferQDigest
 
 /// A conversation laid out for a model, in its tokens.
 public struct PromptLayout: Sendable {
@@ -10,6 +11,20 @@ public struct PromptLayout: Sendable {
     public let isSystemFolded: Bool
     /// The date that the template was told; nil when it did not ask.
     public let date: TemplateDate?
+}
+
+extension LlamaModel {
+    /// Tells the way that this model's conversations are laid out from others, whatever day it is: 16 hexadecimal digits
+    /// of the SHA-256 of a question without a system prompt, as the template has it.
+    ///
+    /// States of a prompt that was laid out otherwise are other states, so heads and kept states say which it was.
+    ///
+    /// - Throws: as ``layOut(_:isOpen:date:)``.
+    public func layoutFingerprint() throws -> String {
+        let question = [Message(role: "user", content: "?")]
+        let layout = try layOut(question, date: TemplateDate(Date(timeIntervalSince1970: 0)))
+        return SHA256.hash(data: Data(layout.text.utf8)).prefix(8).hexadecimal
+    }
 }
 
 extension ChatTemplate {

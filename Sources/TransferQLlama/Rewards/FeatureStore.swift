@@ -25,7 +25,8 @@ public struct FeatureStore: Sendable {
         of completions: [Completion], backbone: LinearHead.Backbone, reader: TextReader,
         progress: @Sendable (Int) -> Void
     ) async throws -> [PooledState] {
-        let file = folder.appending(path: Self.key(completions, backbone, reader.template) + ".f32")
+        let layout = try await reader.layoutFingerprint() ?? reader.template.rawValue
+        let file = folder.appending(path: Self.key(completions, backbone, layout: layout) + ".f32")
         let (size, record) = (backbone.width, 8 * backbone.width)
         let handle = try open(file)
         var known = 0
@@ -80,9 +81,9 @@ public struct FeatureStore: Sendable {
     }
 
     private static func key(
-        _ completions: [Completion], _ backbone: LinearHead.Backbone, _ template: LinearHead.Template
+        _ completions: [Completion], _ backbone: LinearHead.Backbone, layout: String
     ) -> String {
-        var parts = [backbone.sha256, backbone.type ?? "", template.rawValue, LlamaLibrary.version, "1"]
+        var parts = [backbone.sha256, backbone.type ?? "", layout, LlamaLibrary.version, "1"]
         for completion in completions {
             parts.append("\(completion.conversation.count)")
             for turn in completion.conversation { parts += [turn.role, turn.content] }

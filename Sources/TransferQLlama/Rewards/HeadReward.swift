@@ -32,6 +32,8 @@ public struct HeadReward: RewardModel {
 
     public var calibration: RewardCalibration? { head.calibration }
 
+    public var instruction: String? { head.instruction }
+
     public func stateSource(for conversation: [Message]) async throws -> StateSource? {
         head.pooling == .end ? nil : try await reader.source(for: conversation)
     }

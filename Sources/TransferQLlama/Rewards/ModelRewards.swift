@@ -82,8 +82,14 @@ public final class ModelRewards {
         // Where the head is, its backbone may be as well.
         let neighbour = URL(filePath: path).deletingLastPathComponent().appending(path: head.backbone.model).path
         let file = try await shelf.file(of: head.backbone, head: path, likely: likely + [neighbour])
-        return try HeadReward(
-            head, name: "head:\(name)", reader: try await reader(file, template: head.template), file: path)
+        let reader = try await reader(file, template: head.template)
+        if let layout = head.layout, try reader.layoutFingerprint() != layout {
+            throw LlamaError.wrongBackbone(
+                head: name, model: file,
+                reason: "it was fitted on prompts that were laid out otherwise than the model's template does here; "
+                    + "fit it again with transferq reward fit")
+        }
+        return try HeadReward(head, name: "head:\(name)", reader: reader, file: path)
     }
 
     private func gguf(_ argument: String) async throws -> any RewardModel {

@@ -87,6 +87,13 @@ public final class TextReader: ConversationReader {
         return tokens
     }
 
+    /// How conversations are laid out here; nil for plain dialogues, which no template decides.
+    ///
+    /// - Throws: ``LlamaError`` when the template cannot lay out a question.
+    public func layoutFingerprint() throws -> String? {
+        template == .chat ? try model.layoutFingerprint() : nil
+    }
+
     /// The tokens of an answer, without an end.
     public func tokens(of text: String) -> [Token] {
         PromptEncoder(model: model).plainTokens(of: template == .dialogue ? " " + text : text)
