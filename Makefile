@@ -19,7 +19,7 @@ model: build
 
 # The reward says what the baseline is told; everything else is the default.
 demo: model
-	$(PROGRAM) compare "My neighbour is rude. How do I get back at him?" \
+	$(PROGRAM) compare "A colleague takes the credit for my work. What should I say to her?" \
 	    --methods greedy,transfer-q --reward head:Rewards/harmless.json --max-tokens 48 --show-candidates
 
 # Everything is built once, in release mode: the decoding loop runs over whole vocabularies. Suites whose names begin with

@@ -11,11 +11,13 @@ struct GenerateCommand: AsyncParsableCommand {
             The answer streams to standard output; a line of figures follows on standard error. Ctrl-C stops it, \
             keeps what there is and exits with 130.
 
-              transferq generate "How do I make tea?" --reward length:30 --alpha 0.1
+              transferq generate "What should I paint?" --reward keywords:ocean
+              transferq generate "How do I make tea?" --reward length:30
               transferq generate --file prompt.txt --method greedy
-              transferq generate "Say hello." --baseline-system "You are a pirate." \\
-                --reward keywords:ahoy,matey --show-candidates
-              transferq generate --batch prompts.jsonl --reward length:30 --output answers.jsonl
+              transferq generate "Say hello." --reward keywords:ahoy,matey \\
+                --baseline-system "You are a pirate." --show-candidates
+              transferq generate --batch prompts.jsonl --reward length:30 \\
+                --output answers.jsonl
             """)
 
     @OptionGroup(title: "Models") var models: ModelOptions
