@@ -113,7 +113,7 @@ import TransferQLlama
         ("{{ raise_exception('Nobody may speak') }}", "Nobody may speak"),
         ("{{ tools[0].name }}{{ messages[0].content }}<|im_end|>", "cannot be laid out"),
         (
-            "{{ messages[0].content }}<|im_end|>{{ strftime_now('%Y') }}",
+            "{% for m in messages %}{{ m.content }}<|im_end|>{% endfor %}{{ strftime_now('%Y') }}",
             "asks for the date (--date); an answer ends with <|im_end|>"
         ),
     ])

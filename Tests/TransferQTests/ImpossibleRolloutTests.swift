@@ -46,7 +46,8 @@ import TransferQTheory
     @Test(arguments: methods.indices, extras.indices)
     func everyAnswerGoesOn(method: Int, extra: Int) async throws {
         let (name, own) = Self.methods[method]
-        let parameters = own.merging(Self.extras[extra]) { $1 }.merging(["k": 4, "alpha": 0.3, "horizon": 5]) { $1 }
+        let common: [String: ParameterValue] = ["k": 4, "alpha": 0.3, "horizon": 5, "choice": "sample"]
+        let parameters = common.merging(own) { $1 }.merging(Self.extras[extra]) { $1 }
         let isExact = parameters["confidence"] == nil && parameters["race"] == nil && parameters["blockwise"] == nil
         var impossible = 0
         for seed in 0..<60 as Range<UInt64> {
@@ -151,7 +152,7 @@ import TransferQTheory
             // All alike: the reference chooses, as it would without values.
             let plain = try DecodingTask(
                 reference: policy, reward: TabularReward { _ in 0 }, maximumLength: 5, seed: seed)
-            let expected = try await SearchTests.answer("args", ["k": 4], plain).tokens
+            let expected = try await SearchTests.answer("args", ["k": 4, "choice": "sample"], plain).tokens
             #expect(try await tokens(nil, seed: seed) == expected)
         }
     }

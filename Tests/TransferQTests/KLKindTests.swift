@@ -17,7 +17,7 @@ import TransferQTheory
     }
 
     @Test func everyMethodSaysWhatItsNumberIs() async throws {
-        let values: [String: ParameterValue] = ["k": 4, "alpha": 2, "horizon": 5]
+        let values: [String: ParameterValue] = ["k": 4, "alpha": 2, "horizon": 5, "choice": "sample"]
         for (name, parameters, kind) in [
             ("greedy", [:], .pointMass), ("sample", [:], .divergence), ("sample", ["temperature": 0.5], .divergence),
             ("sample", ["temperature": 0], .pointMass), ("best-of-n", ["n": 4], .boundOfMethod),

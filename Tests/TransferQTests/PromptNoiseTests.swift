@@ -38,9 +38,10 @@ import TransferQTheory
 
     static let methods: [(String, [String: ParameterValue])] = [
         ("sample", [:]), ("sample", ["temperature": 1.3, "top-p": 0.95]), ("best-of-n", ["n": 2]),
-        ("args", ["k": 4, "alpha": 2]), ("transfer-q", ["k": 4, "alpha": 2, "horizon": 4]),
+        ("args", ["k": 4, "alpha": 2, "choice": "sample"]),
+        ("transfer-q", ["k": 4, "alpha": 2, "horizon": 4, "choice": "sample"]),
         ("transfer-q", ["k": 4, "alpha": 0.05, "horizon": 4, "rollouts": 2, "choice": "greedy"]),
-        ("transfer-q", ["k": 4, "alpha": 2, "horizon": 4, "blockwise": 2]),
+        ("transfer-q", ["k": 4, "alpha": 2, "horizon": 4, "blockwise": 2, "choice": "sample"]),
         ("transfer-q", ["k": 4, "alpha": 2, "horizon": 4, "kl-budget": 0]),
     ]
 
