@@ -2,6 +2,7 @@
 import json
 import math
 import sys
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
@@ -157,8 +158,11 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.close_connection = True
         try:
-            while True:
+            # Well over the limit, and no faster than it is read: what lies in the client's queue when it has had enough
+            # holds up its other requests.
+            for _ in range(200):
                 self.wfile.write(b"1, " * 50000)
+                time.sleep(0.003)
         except OSError:
             pass
 
