@@ -15,6 +15,8 @@ let package = Package(
         .library(name: "TransferQRewards", targets: ["TransferQRewards"]),
         .library(name: "TransferQTheory", targets: ["TransferQTheory"]),
         .library(name: "TransferQLlama", targets: ["TransferQLlama"]),
+        .library(name: "TransferQRuntime", targets: ["TransferQRuntime"]),
+        .library(name: "TransferQEvaluation", targets: ["TransferQEvaluation"]),
         .executable(name: "transferq", targets: ["TransferQCLI"]),
     ],
     dependencies: [
@@ -50,13 +52,22 @@ let package = Package(
                 "TransferQ", "TransferQRewards", "CLlama", "CBuildCheck", "CChatTemplate", "TransferQDigest",
             ],
             swiftSettings: settings),
+        // From what a person asks for to a running answer.
+        .target(
+            name: "TransferQRuntime", dependencies: ["TransferQ", "TransferQRewards", "TransferQLlama"],
+            swiftSettings: settings),
+        // Figures of answers, sets of prompts, runs that go on where they were cut.
+        .target(
+            name: "TransferQEvaluation",
+            dependencies: ["TransferQ", "TransferQRewards", "TransferQLlama", "TransferQRuntime", "TransferQDigest"],
+            swiftSettings: settings),
         // The command line, `transferq`.
         .executableTarget(
             name: "TransferQCLI",
             dependencies: [
-                "TransferQ", "TransferQTheory", "TransferQRewards", "TransferQLlama", "CLlama",
+                "TransferQ", "TransferQTheory", "TransferQRewards", "TransferQLlama", "TransferQRuntime",
+                "TransferQEvaluation", "CLlama",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
-                "TransferQDigest",
             ],
             swiftSettings: settings),
         .executableTarget(
@@ -77,8 +88,15 @@ let package = Package(
             dependencies: ["TransferQLlama", "TransferQRewards", "TransferQ", "TestSupport"],
             swiftSettings: settings),
         .testTarget(
+            name: "TransferQRuntimeTests",
+            dependencies: ["TransferQRuntime", "TransferQLlama", "TransferQ", "TestSupport"], swiftSettings: settings),
+        .testTarget(
             name: "TransferQCLITests",
-            dependencies: ["TransferQCLI", "TransferQLlama", "TransferQRewards", "TransferQ", "TestSupport"],
+            dependencies: [
+                "TransferQCLI", "TransferQEvaluation", "TransferQRuntime", "TransferQLlama", "TransferQRewards",
+                "TransferQ",
+                "TestSupport",
+            ],
             exclude: ["server.py"], swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6],

@@ -1,5 +1,6 @@
 import Foundation
 import TransferQ
+import TransferQEvaluation
 import TransferQLlama
 
 /// What `models info` says of a LoRA adapter.

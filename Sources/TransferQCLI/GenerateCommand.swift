@@ -1,7 +1,9 @@
 import ArgumentParser
 import Foundation
 import TransferQ
+import TransferQEvaluation
 import TransferQLlama
+import TransferQRuntime
 
 struct GenerateCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -43,47 +45,53 @@ struct GenerateCommand: AsyncParsableCommand {
     var showCandidates = false
 
     func run() async throws {
-        let configured = try DecodingMethods.make(
+        let spec = try MethodSpec(
             method ?? (answer.reward.isEmpty && answer.value == nil ? SampledDecoding.name : TransferQDirect.name),
             parameters.values)
+        let configured = try spec.configured()
         try answer.check(methods: [configured])
-        if let file = many.batch { return try await runBatch(configured, on: file) }
+        let runtime = try models.runtime(rewardTimeout: answer.rewardTimeout)
+        if let file = many.batch { return try await runBatch(spec, configured, runtime, on: file) }
         if let trace, [prompt.file, prompt.messages].contains(trace) {
             throw UsageError("the trace would overwrite the prompt \(trace); choose another file")
         }
-        let (summary, session, lostTrace) = try await Interruption.cancellable {
-            let session = try await Session.open(
-                models: models, conversation: try prompt.conversation(), form: prompt.form, answer: answer,
-                rewards: try await Rewards(answer, models: models), methods: [configured])
+        let (summary, prepared, open, lostTrace) = try await Interruption.cancellable {
+            let prepared = try await runtime.prepare(
+                answer.request(prompt.conversation(), form: prompt.form, method: spec))
+            for notice in prepared.notices + prepared.prompts[0].notices { Console.sayOnce(notice) }
+            let open = try await prepared.open(0)
             // Only now is it certain that there will be something to trace.
             let trace = try trace.map { try TraceFile(path: $0) }
-            let view = CandidateView(vocabulary: session.model.vocabulary)
+            let vocabulary = prepared.models.vocabulary
+            let view = CandidateView(vocabulary: vocabulary)
             let streams = format == .text && !showCandidates
-            let summary = try await session.run(configured) { step in
+            let summary = try await open.answer(by: configured) { event in
+                event.say()
+                guard case .step(let step) = event else { return }
                 if streams { Console.print(step.text, terminator: "") }
                 if showCandidates { Console.draw(view.lines(step)) }
                 try trace?.append(
-                    JSON.line(
-                        TraceLine(
-                            step, vocabulary: session.model.vocabulary, conversation: session.conversation)))
+                    JSON.line(TraceLine(step, vocabulary: vocabulary, conversation: open.messages)))
             }
-            return (summary, session, trace?.hasFailed ?? false)
+            return (summary, prepared, open, trace?.hasFailed ?? false)
         }
         switch format {
         case .text:
             Console.print(showCandidates ? summary.response : "")
-            let approximations = configured.method.approximations + session.approximations
+            let approximations = configured.method.approximations + open.approximations
             Console.draw(Summary.line(summary, method: configured.name, approximations: approximations))
         case .json:
             let report = AnswerReport(
-                summary, method: configured, session: session, sources: try await SourceReport(session))
+                summary, method: configured, prompt: open, sources: try await SourceReport(prepared.models))
             Console.print(try JSON.pretty(report))
         }
         if summary.finishReason == .cancelled { throw CancellationError() }
         if lostTrace || summary.finishReason == .failed { throw ExitCode.failure }
     }
 
-    private func runBatch(_ method: ConfiguredMethod, on file: String) async throws {
+    private func runBatch(
+        _ spec: MethodSpec, _ method: ConfiguredMethod, _ runtime: Runtime, on file: String
+    ) async throws {
         guard prompt.prompt == nil, prompt.file == nil, prompt.messages == nil, !prompt.raw, !showCandidates else {
             throw UsageError("--batch goes without another prompt, --raw and --show-candidates")
         }
@@ -91,7 +99,7 @@ struct GenerateCommand: AsyncParsableCommand {
             throw UsageError("prompts, answers and trace need a file each; choose others for --output and --trace")
         }
         try await BatchRun(options: many, file: file, trace: trace, format: format)
-            .run(method, models: models, answer: answer, system: prompt.system)
+            .run(method, on: runtime, system: prompt.system) { [answer] in try answer.request($0, method: spec) }
     }
 }
 
@@ -124,5 +132,16 @@ enum Summary {
         parts.append("\(usage.seconds.fixed(1)) s")
         parts.append(summary.finishReason.rawValue)
         return parts.joined(separator: " · ")
+    }
+}
+
+extension AnswerEvent {
+    /// Says on standard error what a person should know; a sentence that comes with many answers is said once.
+    func say() {
+        switch self {
+        case .notice(let sentence): Console.sayOnce(sentence)
+        case .failure(let error): Console.say("error: \(error)")
+        case .step, .finished: break
+        }
     }
 }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import TransferQ
+import TransferQEvaluation
 import TransferQLlama
 
 /// `transferq models measure`: what a quantisation costs in quality and brings in speed.
@@ -85,12 +86,4 @@ struct MeasureCommand: AsyncParsableCommand {
         let decoded = rollouts.joined().reduce(0) { $0 + $1.tokens.count }
         subject.rolloutSpeeds.append(Double(decoded) / ((clock.now - begin) / .seconds(1)))
     }
-}
-
-/// The middle of the sorted values; NaN without any.
-func median(_ values: [Double]) -> Double {
-    let sorted = values.sorted()
-    guard !sorted.isEmpty else { return .nan }
-    let middle = sorted.count / 2
-    return sorted.count % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
 }

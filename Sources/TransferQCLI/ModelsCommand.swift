@@ -1,6 +1,7 @@
 public import ArgumentParser
 import Foundation
 import TransferQ
+import TransferQEvaluation
 public import TransferQLlama
 
 struct ModelsCommand: ParsableCommand {

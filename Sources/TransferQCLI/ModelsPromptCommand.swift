@@ -1,6 +1,8 @@
 import ArgumentParser
 import TransferQ
+import TransferQEvaluation
 import TransferQLlama
+import TransferQRuntime
 
 extension ModelsCommand {
     /// Shows what a model reads.
@@ -33,12 +35,14 @@ extension ModelsCommand {
             if let date { TemplateDate.set(date) }
             let conversation = try prompt.conversation()
             let model = try await ModelFiles.load(await ModelFiles.path(model))
-            let layout =
-                switch prompt.form {
-                case .chat: try await PromptNotes.said(of: model.layOut(conversation), model: model)
-                case .raw(let readsMarkers):
-                    try await model.layOut(continuing: conversation[0].content, readsMarkers: readsMarkers)
-                }
+            let layout: PromptLayout
+            if prompt.form == .chat {
+                layout = try await model.layOut(conversation)
+                for notice in layout.notices(of: model) { Console.sayOnce(notice) }
+            } else {
+                layout = try await model.layOut(
+                    continuing: conversation[0].content, readsMarkers: prompt.form == .rawWithMarkers)
+            }
             let report = Report(layout, model: model)
             switch format {
             case .json: Console.print(try JSON.pretty(report))

@@ -3,6 +3,7 @@ import Foundation
 import TransferQ
 public import TransferQLlama
 public import TransferQRewards
+import TransferQRuntime
 
 /// Which models take part.
 struct ModelOptions: ParsableArguments {
@@ -34,6 +35,18 @@ struct ModelOptions: ParsableArguments {
         }
         try validateThreads(threads)
     }
+
+    /// The models as options say, with rewards whose programs and servers may take so many seconds for a batch.
+    func runtime(rewardTimeout: Double = 60) throws -> Runtime {
+        var spec: BaselineSpec?
+        if baseline != nil || baselineLora != nil || baselineSystem != nil {
+            spec = try BaselineSpec(
+                model: baseline.map(ModelSpec.init), adapter: baselineLora, system: baselineSystem)
+        }
+        return Runtime(
+            engine: LlamaEngine(library: ModelFiles.library, threads: threads, templateDate: date),
+            model: try model.map(ModelSpec.init), baseline: spec, rewardTimeout: rewardTimeout, heads: ModelFiles.heads)
+    }
 }
 
 func validateTimeout(_ seconds: Double) throws {
@@ -50,17 +63,6 @@ func validateThreads(_ threads: Int?) throws {
 
 extension TemplateDate: ExpressibleByArgument {
     public init?(argument: String) { self.init(argument) }
-}
-
-/// How a prompt becomes tokens.
-enum PromptForm {
-    /// As a conversation, by the model's chat template.
-    case chat
-    /// As a text to be continued.
-    case raw(readsMarkers: Bool)
-
-    /// Whether a system prompt has a place in it.
-    var isChat: Bool { if case .chat = self { true } else { false } }
 }
 
 /// What is asked.
@@ -85,7 +87,7 @@ struct PromptOptions: ParsableArguments {
             "With --raw: what the prompt spells of the model's special tokens, such as <|im_start|>, is meant as such.")
     var special = false
 
-    var form: PromptForm { raw ? .raw(readsMarkers: special) : .chat }
+    var form: PromptForm { raw ? special ? .rawWithMarkers : .raw : .chat }
 
     func validate() throws {
         if [prompt, file, messages].compactMap({ $0 }).count > 1 {
@@ -288,8 +290,29 @@ struct AnswerOptions: ParsableArguments {
         parsing: .unconditional, help: "Approximate: end an answer after so many tokens, those of rollouts included.")
     var tokenBudget: Int?
 
-    var budget: DecodingTask.Budget {
-        get throws { try DecodingTask.Budget(seconds: timeBudget, tokens: tokenBudget) }
+    private var scoring: ScoringSpec {
+        get throws {
+            let valueHead = try value.map { text in
+                guard text.hasPrefix("head:") else {
+                    throw UsageError("--value must be head:FILE, not \(text); make a file with transferq value fit")
+                }
+                return String(text.dropFirst("head:".count))
+            }
+            return ScoringSpec(
+                reward: reward.isEmpty ? nil : try RewardSpec(reward),
+                baselineReward: baselineReward.isEmpty ? nil : try RewardSpec(baselineReward), valueHead: valueHead,
+                confidenceCalibration: confidenceCalibration)
+        }
+    }
+
+    func request(
+        _ messages: [Message], form: PromptForm = .chat, method: MethodSpec
+    ) throws -> AnswerRequest {
+        try AnswerRequest(
+            messages: messages, form: form, method: method, scoring: scoring,
+            limits: AnswerLimits(
+                maximumTokens: maxTokens, budget: DecodingTask.Budget(seconds: timeBudget, tokens: tokenBudget)),
+            seed: seed)
     }
 
     func validate() throws {
@@ -339,17 +362,13 @@ struct RewardOptions: ParsableArguments {
 
     /// - Parameter modifier: stands before each reward as it was given.
     func rewardModel(modifier: String = "") async throws -> any RewardModel {
-        try await Self.catalogue(timeout: rewardTimeout, threads: threads, model: model)
-            .parse(reward.map { modifier + $0 })
+        try await runtime().catalogue().parse(reward.map { modifier + $0 })
     }
 
-    static func catalogue(timeout: Double, threads: Int?, model: String?) async throws -> RewardCatalogue {
-        let likely = try await model.asyncMap { [try await ModelFiles.path($0)] } ?? []
-        // Where `make install` puts the heads that come with the program.
-        let heads = Bundle.main.executableURL?.deletingLastPathComponent().appending(path: "../share/transferq")
-        return ModelRewards(
-            shelf: ModelFiles.shelf, threads: threads, timeout: timeout, likely: likely, heads: heads
-        ).catalogue
+    func runtime() throws -> Runtime {
+        Runtime(
+            engine: LlamaEngine(library: ModelFiles.library, threads: threads), model: try model.map(ModelSpec.init),
+            rewardTimeout: rewardTimeout, heads: ModelFiles.heads)
     }
 }
 

@@ -2,7 +2,9 @@ import ArgumentParser
 import Foundation
 import Synchronization
 import TransferQ
+import TransferQEvaluation
 import TransferQLlama
+import TransferQRuntime
 
 enum OutputFormat: String, CaseIterable, ExpressibleByArgument {
     case text, json
@@ -25,8 +27,7 @@ struct SourceReport: Encodable {
     let model: Model
     let baseline: Baseline?
 
-    init(_ session: Session) async throws {
-        let models = session.models
+    init(_ models: LlamaModels) async throws {
         let hash = try await GGUFFile.sha256(of: models.path)
         model = Model(path: models.path, sha256: hash)
         guard models.hasBaseline else {
@@ -36,72 +37,7 @@ struct SourceReport: Encodable {
         let path = (models.baselineModel ?? models.model).path
         baseline = Baseline(
             path: path, sha256: path == models.path ? hash : try await GGUFFile.sha256(of: path),
-            adapter: models.options.baselineLora, system: models.options.baselineSystem)
-    }
-}
-
-/// What an answer came to, as JSON.
-struct AnswerFigures: Encodable {
-    let response: String
-    let finishReason: FinishReason
-    let reward: Double?
-    /// What each part of the sum adds, by its name.
-    let rewardParts: [String: Double]
-    let kl: KLFields
-    /// Means over the steps.
-    let effectiveSampleSize: Double?
-    let rewardSpread: Double?
-    let outsideProbability: Double?
-    let search: SearchFigures?
-    /// What the answer may differ from the full search's by; empty for an exact run.
-    let approximations: [String]
-    let usage: Usage
-    let seed: UInt64
-    /// Whether the system prompt went into the first turn of the user, because the chat template has no role for it.
-    let systemFolded: Bool
-    /// What the chat template was told when it asked for the date; null when it did not.
-    let templateDate: String?
-
-    init(_ summary: GenerationSummary, method: ConfiguredMethod, session: Session) {
-        response = summary.response
-        finishReason = summary.finishReason
-        reward = summary.reward
-        rewardParts = Dictionary(
-            zip(session.reward?.partNames ?? [], summary.rewardParts), uniquingKeysWith: +)
-        kl = KLFields(nats: summary.kl, kind: summary.klKind)
-        effectiveSampleSize = summary.diagnostics.effectiveSampleSize
-        rewardSpread = summary.diagnostics.rewardSpread
-        outsideProbability = summary.diagnostics.outsideProbability
-        search = SearchFigures(summary)
-        approximations = method.method.approximations + session.approximations
-        usage = summary.usage
-        seed = session.seed
-        systemFolded = session.prompts.isSystemFolded
-        templateDate = session.prompts.date?.description
-    }
-
-    private enum CodingKeys: CodingKey {
-        case response, finishReason, reward, rewardParts, effectiveSampleSize, rewardSpread,
-            outsideProbability, search, approximations, usage, seed, systemFolded, templateDate
-    }
-
-    /// Written out so that what is unknown is null rather than missing.
-    func encode(to encoder: any Encoder) throws {
-        var container = encoder.container(keyedBy: CodingKeys.self)
-        try container.encode(response, forKey: .response)
-        try container.encode(finishReason, forKey: .finishReason)
-        try container.encode(reward, forKey: .reward)
-        if !rewardParts.isEmpty { try container.encode(rewardParts, forKey: .rewardParts) }
-        try kl.encode(to: encoder)
-        try container.encode(effectiveSampleSize, forKey: .effectiveSampleSize)
-        try container.encode(rewardSpread, forKey: .rewardSpread)
-        try container.encode(outsideProbability, forKey: .outsideProbability)
-        try container.encode(search, forKey: .search)
-        try container.encode(approximations, forKey: .approximations)
-        try container.encode(usage, forKey: .usage)
-        try container.encode(seed, forKey: .seed)
-        try container.encode(systemFolded, forKey: .systemFolded)
-        try container.encode(templateDate, forKey: .templateDate)
+            adapter: models.baseline?.adapter, system: models.baseline?.system)
     }
 }
 
@@ -113,20 +49,20 @@ struct AnswerReport: Encodable {
     /// Its baseline is null when the reference is its own.
     let sources: SourceReport
 
-    init(_ summary: GenerationSummary, method: ConfiguredMethod, session: Session, sources: SourceReport) {
-        figures = AnswerFigures(summary, method: method, session: session)
+    init(_ summary: GenerationSummary, method: ConfiguredMethod, prompt: PreparedPrompt, sources: SourceReport) {
+        figures = AnswerFigures(summary, method: method, prompt: prompt)
         var parameters: [String: ParameterValue?] = ["name": .text(method.name)]
         for parameter in method.parameters { parameters.updateValue(parameter.value, forKey: parameter.name) }
-        parameters["max-tokens"] = .integer(session.maximumLength)
+        parameters["max-tokens"] = .integer(prompt.maximumLength)
         if method.hasConfidence {
-            parameters["confidence-calibration"] = .text((session.rewards.confidence ?? .standard).source)
+            parameters["confidence-calibration"] = .text((prompt.rewards.confidence ?? .standard).source)
         }
-        if let reward = session.reward {
+        if let reward = prompt.rewards.target {
             parameters["reward"] = .text(reward.name)
             // Its default is a sentence; what it came to is a number.
             if case .text? = parameters["alpha"] { parameters["alpha"] = .number(reward.unit) }
         }
-        if let reward = session.rewards.baseline { parameters["baseline-reward"] = .text(reward.name) }
+        if let reward = prompt.rewards.baseline { parameters["baseline-reward"] = .text(reward.name) }
         self.method = parameters
         self.sources = sources
     }
@@ -141,126 +77,6 @@ struct AnswerReport: Encodable {
         try container.encode(method, forKey: .method)
         try container.encode(sources.model, forKey: .model)
         try container.encode(sources.baseline, forKey: .baseline)
-    }
-}
-
-/// What a search looked at, means over an answer's steps.
-struct SearchFigures: Encodable {
-    let evaluatedCandidates: Double
-    let certifiedShare: Double
-    let gatedShare: Double
-    let expectedError: Double
-    /// Steps that were checked, and those of them that failed; see ``Diagnostics/audited``.
-    let audited: Int
-    let auditMisses: Int
-    /// The 95 % interval of the probability of a failure; nil without a check.
-    let auditMissRate: ShareInterval?
-    let rolloutTokensPerToken: Double
-    /// Of the tokens of rollouts, those that earlier ones had written.
-    let reusedShare: Double
-    /// Rollouts asked for at a time.
-    let batchWidth: Double
-
-    /// Nil for a method that does not search.
-    init?(_ summary: GenerationSummary) {
-        let (figures, usage) = (summary.diagnostics, summary.usage)
-        guard let evaluated = figures.evaluatedCandidates else { return nil }
-        evaluatedCandidates = evaluated
-        certifiedShare = figures.certifiedShare ?? 0
-        gatedShare = figures.gatedShare ?? 0
-        expectedError = figures.expectedError ?? 0
-        audited = figures.audited
-        auditMisses = figures.auditMisses
-        auditMissRate = figures.auditMissRate
-        rolloutTokensPerToken = Double(usage.rolloutTokens) / Double(max(1, usage.completionTokens))
-        reusedShare = Double(usage.reusedTokens) / Double(max(1, usage.reusedTokens + usage.rolloutTokens))
-        batchWidth = Double(usage.rollouts) / Double(max(1, usage.rolloutBatches))
-    }
-}
-
-/// One line of a trace.
-struct TraceLine: Encodable {
-    struct Rollout: Encodable {
-        let text: String
-        let tokens: [Token]
-        let logProbability: Double
-        let finishReason: FinishReason
-        let reward: Double
-        /// What each part of the sum adds; absent for a reward that is none.
-        let rewardParts: [Double]?
-        let logWeight: Double?
-    }
-
-    struct Candidate: Encodable {
-        let tokens: [Token]
-        let text: String
-        let logProbability: Double
-        let value: Double?
-        let score: Double
-        let probability: Double
-        let isChosen: Bool
-        let effectiveSampleSize: Double?
-        let rewardSpread: Double?
-        let rollouts: [Rollout]
-    }
-
-    /// The prompt's place in its file; 0 for a prompt by itself.
-    let prompt: Int
-    /// What was asked; in the line of the first step only.
-    let conversation: [Message]?
-    let step: Int
-    let tokens: [Token]
-    let text: String
-    let candidates: [Candidate]
-    let kl: Double?
-    let cumulativeKL: Double?
-    /// What `kl` and `cumulativeKL` are.
-    let klKind: KLKind
-    let cumulativeKLKind: KLKind
-    let alpha: Double?
-    let outsideProbability: Double?
-
-    init(_ step: DecodingStep, vocabulary: any Vocabulary, prompt: Int = 0, conversation: [Message]) {
-        self.prompt = prompt
-        self.conversation = step.index == 0 ? conversation : nil
-        self.step = step.index
-        tokens = step.decision.tokens
-        text = step.text
-        candidates = step.decision.candidates.map { candidate in
-            Candidate(
-                tokens: candidate.tokens, text: CandidateView.text(of: candidate.tokens, vocabulary),
-                logProbability: candidate.logProbability, value: candidate.value, score: candidate.score,
-                probability: candidate.probability, isChosen: candidate.tokens == step.decision.tokens,
-                effectiveSampleSize: candidate.effectiveSampleSize, rewardSpread: candidate.rewardSpread,
-                rollouts: candidate.rollouts.map { scored in
-                    Rollout(
-                        text: vocabulary.text(of: scored.rollout.tokens), tokens: scored.rollout.tokens,
-                        logProbability: scored.rollout.logProbability, finishReason: scored.rollout.finishReason,
-                        reward: scored.reward, rewardParts: scored.rewardParts.isEmpty ? nil : scored.rewardParts,
-                        logWeight: scored.logWeight)
-                })
-        }
-        kl = step.decision.kl
-        cumulativeKL = step.cumulativeKL
-        klKind = step.decision.klKind
-        cumulativeKLKind = step.cumulativeKLKind
-        alpha = step.decision.alpha
-        outsideProbability = step.decision.outsideProbability
-    }
-}
-
-enum JSON {
-    static func line(_ value: some Encodable) throws -> String { try text(value, [.sortedKeys]) }
-
-    static func pretty(_ value: some Encodable) throws -> String { try text(value, [.sortedKeys, .prettyPrinted]) }
-
-    private static func text(_ value: some Encodable, _ format: JSONEncoder.OutputFormatting) throws -> String {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = format.union(.withoutEscapingSlashes)
-        // log 0 of a token that a policy rules out.
-        encoder.nonConformingFloatEncodingStrategy = .convertToString(
-            positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
-        return String(decoding: try encoder.encode(value), as: UTF8.self)
     }
 }
 

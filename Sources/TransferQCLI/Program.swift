@@ -1,8 +1,10 @@
 import ArgumentParser
 import Foundation
 import TransferQ
+import TransferQEvaluation
 import TransferQLlama
 import TransferQRewards
+import TransferQRuntime
 import TransferQTheory
 
 /// `transferq`: aligns a language model with a reward while it decodes.
@@ -62,8 +64,12 @@ enum Failure {
     static func code(of error: any Error) -> Int32 {
         switch error {
         case is CancellationError: Interruption.exitCode
-        case let failure as PromptFailure: code(of: failure.reason)
+        case let failure as RequestFailure: code(of: failure.reason)
         case is UsageError, is TabularError: 64
+        case let error as EvaluationError:
+            if case .unusableOutput = error { 64 } else { 1 }
+        case let error as RuntimeError:
+            if case .lineFull = error { 1 } else { 64 }
         case let error as TransferQError:
             switch error {
             case .rewardCount, .rewardNotFinite, .rewardOutsideRange, .rewardParts, .badStatement, .policyBreach,
@@ -89,7 +95,7 @@ enum Failure {
         switch error {
         case is CancellationError: Interruption.end()
         case is UsageError, is TransferQError, is TabularError, is LlamaError, is StoreError, is ProbeFailure,
-            is RewardError, is PromptFailure:
+            is RewardError, is RequestFailure, is RuntimeError, is EvaluationError:
             Console.say("error: \(error)")
         case let error as NSError where error.domain == NSCocoaErrorDomain || error.domain == NSPOSIXErrorDomain:
             Console.say("error: \(error.localizedDescription)")

@@ -3,6 +3,7 @@ import Foundation
 import TransferQ
 import TransferQLlama
 import TransferQRewards
+import TransferQRuntime
 
 struct ValueCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -44,7 +45,7 @@ struct ValueCommand: AsyncParsableCommand {
             let clock = ContinuousClock()
             let start = clock.now
             let (head, seconds) = try await Interruption.cancellable {
-                let loaded = try await LoadedModels.load(models)
+                let loaded = try await models.runtime().models().models
                 let valued = try await read(states, loaded)
                 let seconds = (clock.now - start) / .seconds(1)
                 let fit = try await ValueFit(valued) { regularization, explained in
@@ -73,7 +74,7 @@ struct ValueCommand: AsyncParsableCommand {
 
         /// The states that the tilted policy has behind every candidate.
         private func read(
-            _ states: [(prompt: Int, state: ValueTrace.State)], _ loaded: LoadedModels
+            _ states: [(prompt: Int, state: ValueTrace.State)], _ loaded: LlamaModels
         ) async throws -> [ValuedState] {
             let isReference = tilt == .reference
             let model = isReference ? loaded.model : loaded.baselineModel ?? loaded.model
@@ -87,6 +88,7 @@ struct ValueCommand: AsyncParsableCommand {
                 let conversation = states[valued.count].state.conversation
                 let part = states[valued.count...].prefix(8).prefix { $0.state.conversation == conversation }
                 let prompts = try await loaded.prompts(for: conversation)
+                for notice in prompts.notices { Console.sayOnce(notice) }
                 let texts = part.flatMap { _, state in
                     state.candidates.map { model.vocabulary.isEnd($0) ? state.response : state.response + [$0] }
                 }

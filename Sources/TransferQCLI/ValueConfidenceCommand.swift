@@ -1,7 +1,9 @@
 import ArgumentParser
 import Foundation
 import TransferQ
+import TransferQEvaluation
 import TransferQRewards
+import TransferQRuntime
 
 /// `value confidence`: what `--confidence` assumes of values, measured on traces.
 struct ValueConfidenceCommand: ParsableCommand {

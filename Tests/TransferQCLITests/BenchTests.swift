@@ -1,6 +1,6 @@
 import Foundation
 import Testing
-import TransferQCLI
+import TransferQEvaluation
 
 /// What the measurements compute, on numbers that are known.
 struct LeastSquaresTests {

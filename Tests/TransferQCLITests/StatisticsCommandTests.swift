@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 import TransferQ
-import TransferQCLI
+import TransferQEvaluation
 
 /// Statistics as the program prints them, on a tiny model of the tests' own.
 @Suite(.serialized) struct StatisticsCommandTests {

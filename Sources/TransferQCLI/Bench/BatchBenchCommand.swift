@@ -1,6 +1,8 @@
 import ArgumentParser
 import Foundation
 import TransferQ
+import TransferQEvaluation
+import TransferQRuntime
 
 /// `bench batch`: many prompts at a time against one by one.
 struct BatchBenchCommand: AsyncParsableCommand {
@@ -83,15 +85,15 @@ struct BatchBenchCommand: AsyncParsableCommand {
     private func measure(
         _ method: ConfiguredMethod, _ conversations: [[Message]], parallel: Int
     ) async throws -> (seconds: Double, tokens: Int, texts: [String]) {
-        let answer = try steering.answer()
-        let batch = Batch(
-            models: steering.models, answer: answer, method: method,
-            rewards: try await Rewards(answer, models: steering.models), conversations: conversations,
-            parallel: parallel)
+        // A runtime of its own: what rewards have read of these prompts must not help.
+        let runtime = try steering.models.runtime()
+        let requests = try conversations.map { try steering.request($0, method: method) }
         let clock = ContinuousClock()
         let start = clock.now
         var (tokens, texts) = (0, [String]())
-        try await batch.run(Array(conversations.indices)) { answer in
+        try await BatchRun.answers(
+            to: requests, at: Array(requests.indices), by: method, on: runtime, parallel: parallel
+        ) { answer in
             tokens += answer.figures.usage.completionTokens
             texts.append(answer.figures.response)
         }

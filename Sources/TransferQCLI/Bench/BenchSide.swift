@@ -1,5 +1,6 @@
 import Foundation
 import TransferQ
+import TransferQEvaluation
 
 /// What one way to decode came to, prompt by prompt.
 struct BenchSide: Encodable {

@@ -1,7 +1,9 @@
 import ArgumentParser
 import Foundation
 import TransferQ
+import TransferQEvaluation
 import TransferQLlama
+import TransferQRuntime
 
 /// `bench cost`: how a token's cost grows with k, the horizon, the prompt and the answer.
 struct CostCommand: AsyncParsableCommand {
@@ -107,7 +109,7 @@ struct CostCommand: AsyncParsableCommand {
         var prompts: [PaddedPrompt] = []
         for length in promptLengths { prompts.append(try await PaddedPrompt(question, tokens: length, model: model)) }
         let measurement = CostMeasurement(
-            sessions: try await SteeredSessions(steering), rounds: rounds, maximumLength: steering.maxTokens)
+            prompts: try SteeredPrompts(steering), rounds: rounds, maximumLength: steering.maxTokens)
 
         let longest = answerLengths[answerLengths.count - 1]
         let long = try await measurement.longAnswers(of: methods, length: longest)

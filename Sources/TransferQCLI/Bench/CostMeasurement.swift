@@ -1,11 +1,13 @@
 import Foundation
 import Synchronization
 import TransferQ
+import TransferQEvaluation
 import TransferQLlama
+import TransferQRuntime
 
 /// Times answers token by token.
 struct CostMeasurement {
-    let sessions: SteeredSessions
+    let prompts: SteeredPrompts
     let rounds: Int
     /// Of an answer in tokens, where no other is asked for.
     let maximumLength: Int
@@ -64,11 +66,11 @@ struct CostMeasurement {
     private func seconds(
         _ method: ConfiguredMethod, _ conversation: [Message], maximumLength: Int
     ) async throws -> [Double] {
-        let session = try await sessions.open(conversation, maximumLength: maximumLength, methods: [method])
-        try await session.readAllPrompts()
+        let open = try await prompts.open(conversation, maximumLength: maximumLength, methods: [method])
+        try await open.readAllPrompts()
         let seconds = Mutex<[Double]>([])
         let start = ContinuousClock.now
-        _ = try await session.measure(method) { step in
+        _ = try await open.measure(method) { step in
             let now = (ContinuousClock.now - start) / .seconds(1)
             seconds.withLock { $0 += step.decision.tokens.map { _ in now } }
         }

@@ -2,8 +2,10 @@ import ArgumentParser
 import Foundation
 import Synchronization
 import TransferQ
+import TransferQEvaluation
 import TransferQLlama
 import TransferQRewards
+import TransferQRuntime
 
 /// `bench loop`: this program against the published loop in Hugging Face transformers.
 struct LoopCommand: AsyncParsableCommand {
@@ -65,7 +67,7 @@ struct LoopCommand: AsyncParsableCommand {
             ("exact, the head's range", steering.method()),
             ("confidence \(confidence)", steering.method(["confidence": .number(confidence)])),
         ]
-        let sessions = try await SteeredSessions(steering)
+        let prompts = try SteeredPrompts(steering)
         let conversations = try file.conversations()
         var report = Report(
             model: try await ModelFiles.path(steering.models.model), alpha: steering.alpha,
@@ -78,10 +80,10 @@ struct LoopCommand: AsyncParsableCommand {
             // The first one's answer is the way that the loop takes.
             for (turn, side) in [1, 2, 3, 0].enumerated() {
                 let method = methods[side].1
-                let session = try await sessions.open(conversation, methods: [method])
+                let open = try await prompts.open(conversation, methods: [method])
                 let isChecked = check && side == methods.count - 1
                 let steps = Mutex<[Decision]>([])
-                let summary = try await session.measure(method) { step in
+                let summary = try await open.measure(method) { step in
                     steps.withLock { $0.append(step.decision) }
                 }
                 report.sides[side].add(summary)
@@ -90,14 +92,15 @@ struct LoopCommand: AsyncParsableCommand {
                     for place in stride(from: turn, to: loopTokens, by: methods.count) {
                         let step = (2 * place + 1) * answer.count / (2 * loopTokens)
                         try await loopSeconds.append(
-                            loop.secondsOfStep(after: Array(answer.prefix(step)), of: session, steering))
+                            loop.secondsOfStep(after: Array(answer.prefix(step)), of: open, steering))
                     }
                 }
                 guard isChecked else { continue }
                 let taken = steps.withLock { $0 }
                 for step in taken.indices {
                     let state = DecodingState(
-                        task: try session.task(), response: Array(taken[..<step].map(\.tokens).joined()), step: step)
+                        task: try open.prompt.task(), response: Array(taken[..<step].map(\.tokens).joined()), step: step
+                    )
                     let full = try await plain.method.decide(state)
                     report.checkedSteps += 1
                     report.differentChoices += full.tokens == taken[step].tokens ? 0 : 1
@@ -205,12 +208,13 @@ private final class LoopProcess {
     }
 
     /// Of one step, what earlier steps read not included.
-    func secondsOfStep(after response: [Token], of session: Session, _ steering: SteeringOptions) async throws -> Double
+    func secondsOfStep(after response: [Token], of open: SteeredPrompt, _ steering: SteeringOptions) async throws
+        -> Double
     {
-        let prompt = try await session.model.prompt(for: session.conversation)
-        let vocabulary = session.model.vocabulary
+        let prompt = try await open.models.model.prompt(for: open.prompt.messages)
+        let vocabulary = open.models.vocabulary
         let reply = try exchange([
-            "reference": session.prompts.reference, "baseline": session.prompts.baseline, "reward": prompt,
+            "reference": open.prompt.prompts.reference, "baseline": open.prompt.prompts.baseline, "reward": prompt,
             "response": response,
             "k": steering.k, "horizon": steering.horizon, "alpha": steering.alpha, "tilt": steering.tilt.rawValue,
             "tokens": 1, "ends": (0..<Token(vocabulary.size)).filter(vocabulary.isEnd),

@@ -1,7 +1,9 @@
 import ArgumentParser
 import Foundation
 import TransferQ
+import TransferQEvaluation
 import TransferQLlama
+import TransferQRuntime
 
 /// `bench memory`: whether memory grows with the number of answers.
 struct MemoryCommand: AsyncParsableCommand {
@@ -59,18 +61,18 @@ struct MemoryCommand: AsyncParsableCommand {
 
     func run() async throws {
         let method = try steering.method()
-        let sessions = try await SteeredSessions(steering)
+        let prompts = try SteeredPrompts(steering)
         func length(_ conversation: [Message]) -> Int { conversation.reduce(0) { $0 + $1.content.utf8.count } }
         let conversations = try file.conversations().sorted { length($0) > length($1) }
         var report = Report(
             model: try await ModelFiles.path(steering.models.model), reward: steering.reward, k: steering.k,
             horizon: steering.horizon, maxTokens: steering.maxTokens)
-        try await sessions.open(conversations[0], methods: [method]).readAllPrompts()
+        try await prompts.open(conversations[0], methods: [method]).readAllPrompts()
         report.samples.append(Sample(answers: 0, megabytes: try .now()))
         let progress = Progress("answers", of: answers)
         for count in 1...answers {
             let conversation = conversations[(count - 1) % conversations.count]
-            _ = try await sessions.open(conversation, methods: [method]).measure(method)
+            _ = try await prompts.open(conversation, methods: [method]).measure(method)
             let isPowerOfTwo = count & (count - 1) == 0
             if isPowerOfTwo || count == answers {
                 report.samples.append(Sample(answers: count, megabytes: try .now()))

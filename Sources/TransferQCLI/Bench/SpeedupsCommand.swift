@@ -1,7 +1,9 @@
 import ArgumentParser
 import Foundation
 import TransferQ
+import TransferQEvaluation
 import TransferQLlama
+import TransferQRuntime
 
 /// `bench speedups`: what each exact speed-up saves.
 struct SpeedupsCommand: AsyncParsableCommand {
@@ -37,19 +39,19 @@ struct SpeedupsCommand: AsyncParsableCommand {
             try [("all on", steering.method())]
             + speedUps.map { ("without \($0)", try steering.method(["without": .text($0)])) }
             + [("all off", steering.method(["without": "all"]))]
-        let sessions = try await SteeredSessions(steering)
+        let prompts = try SteeredPrompts(steering)
         let conversations = try file.conversations()
         var report = Report(
             model: try await ModelFiles.path(steering.models.model), reward: steering.reward, k: steering.k,
             horizon: steering.horizon, alpha: steering.alpha, maxTokens: steering.maxTokens,
             prompts: conversations.count, sides: sides.map { BenchSide($0.0) })
         // The first answer also pays for what is read from disk.
-        _ = try await sessions.open(conversations[0], maximumLength: 1, methods: [sides[0].1]).measure(sides[0].1)
+        _ = try await prompts.open(conversations[0], maximumLength: 1, methods: [sides[0].1]).measure(sides[0].1)
         let progress = Progress("prompts", of: conversations.count)
         for (index, conversation) in conversations.enumerated() {
             var first: [Token]?
             for (side, (_, method)) in sides.enumerated() {
-                let summary = try await sessions.open(conversation, methods: [method]).measure(method)
+                let summary = try await prompts.open(conversation, methods: [method]).measure(method)
                 report.sides[side].add(summary)
                 first = first ?? summary.tokens
                 report.sides[side].equalAnswers = report.sides[side].equalAnswers ?? 0

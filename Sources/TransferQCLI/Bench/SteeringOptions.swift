@@ -1,8 +1,10 @@
 public import ArgumentParser
 import Foundation
 public import TransferQ
+import TransferQEvaluation
 import TransferQLlama
 import TransferQRewards
+import TransferQRuntime
 
 /// What the measurements of transfer-q have in common: the models, the reward and the method's parameters.
 struct SteeringOptions: ParsableArguments {
@@ -20,9 +22,15 @@ struct SteeringOptions: ParsableArguments {
         guard maxTokens >= 1 else { throw ValidationError("--max-tokens must be at least 1, not \(maxTokens)") }
     }
 
-    /// How answers are made.
-    func answer() throws -> AnswerOptions {
-        try AnswerOptions.parse(["--reward", reward, "--max-tokens", "\(maxTokens)", "--seed", "1"])
+    /// What is asked.
+    ///
+    /// - Parameter maximumLength: of the answer in tokens, where it is not `--max-tokens`.
+    func request(
+        _ messages: [Message], maximumLength: Int? = nil, method: ConfiguredMethod
+    ) throws -> AnswerRequest {
+        try AnswerRequest(
+            messages: messages, method: MethodSpec(method.name), scoring: ScoringSpec(reward: RewardSpec([reward])),
+            limits: AnswerLimits(maximumTokens: maximumLength ?? maxTokens), seed: 1)
     }
 
     /// transfer-q with greedy rollouts and choices, and what `more` adds or replaces.
@@ -51,43 +59,45 @@ struct PromptFileOptions: ParsableArguments {
     }
 }
 
-/// Opens sessions as options say, with one reward for all of them.
-struct SteeredSessions {
-    private let models: ModelOptions
-    private let answer: AnswerOptions
-    private let rewards: Rewards
+/// Prompts to measure on, each in contexts of its own, with one reward for all of them.
+struct SteeredPrompts {
+    private let steering: SteeringOptions
+    private let runtime: Runtime
 
-    init(_ steering: SteeringOptions) async throws {
-        models = steering.models
-        answer = try steering.answer()
-        rewards = try await Rewards(answer, models: steering.models)
+    init(_ steering: SteeringOptions) throws {
+        self.steering = steering
+        runtime = try steering.models.runtime()
     }
 
     /// - Parameter maximumLength: of an answer in tokens, where it is not `--max-tokens`.
     func open(
         _ conversation: [Message], maximumLength: Int? = nil, methods: [ConfiguredMethod]
-    ) async throws -> Session {
-        var answer = answer
-        if let maximumLength { answer.maxTokens = maximumLength }
-        return try await Session.open(
-            models: models, conversation: conversation, answer: answer, rewards: rewards, methods: methods)
+    ) async throws -> SteeredPrompt {
+        let request = try steering.request(conversation, maximumLength: maximumLength, method: methods[0])
+        let prepared = try await runtime.prepare(request, methods: methods)
+        for notice in prepared.notices + prepared.prompts[0].notices { Console.sayOnce(notice) }
+        return SteeredPrompt(models: prepared.models, prompt: try await prepared.open(0))
     }
 }
 
-extension Session {
-    /// Reads the prompts, the reward's as well, ahead of any generation.
+/// A prompt that methods are measured on.
+struct SteeredPrompt {
+    let models: LlamaModels
+    let prompt: PreparedPrompt
+
+    /// Reads the prompts, the reward's as well, ahead of any answer.
     func readAllPrompts() async throws {
-        try await readPrompts()
-        _ = try await reward?.rewards(
-            for: [Completion(conversation: conversation, text: "", tokens: [], isFinished: false)])
+        try await prompt.readPrompts()
+        _ = try await prompt.rewards.target?.rewards(
+            for: [Completion(conversation: prompt.messages, text: "", tokens: [], isFinished: false)])
     }
 
-    /// Runs one generation to its end; one that fails on the way, which ``run(_:warns:onStep:)`` says, is no measurement.
+    /// Runs a method to its end; one that fails on the way is no measurement.
     func measure(
-        _ method: ConfiguredMethod, onStep: @Sendable (DecodingStep) throws -> Void = { _ in }
+        _ method: ConfiguredMethod, onStep: (DecodingStep) throws -> Void = { _ in }
     ) async throws -> GenerationSummary {
-        let summary = try await run(method, warns: false, onStep: onStep)
-        guard summary.finishReason != .failed else { throw ExitCode.failure }
-        return summary
+        try await prompt.answer(by: method, isWhole: true) { event in
+            if case .step(let step) = event { try onStep(step) }
+        }
     }
 }

@@ -1,9 +1,10 @@
 import ArgumentParser
 import Foundation
 import TransferQ
-import TransferQDigest
+import TransferQEvaluation
 import TransferQLlama
 import TransferQRewards
+import TransferQRuntime
 
 struct CompareCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -45,19 +46,24 @@ struct CompareCommand: AsyncParsableCommand {
         guard !names.isEmpty else { throw UsageError("name at least one method, as in --methods sample,transfer-q") }
         let configured = try DecodingMethods.make(names, sharing: parameters.values)
         if let file = set.prompts { return try await compare(configured, on: file) }
-        let (summaries, session) = try await Interruption.cancellable {
-            let session = try await Session.open(
-                models: models, conversation: try prompt.conversation(), form: prompt.form, answer: answer,
-                rewards: try await Rewards(answer, models: models), methods: configured)
+        let runtime = try models.runtime(rewardTimeout: answer.rewardTimeout)
+        let (summaries, prepared, open) = try await Interruption.cancellable {
+            let prepared = try await runtime.prepare(
+                answer.request(prompt.conversation(), form: prompt.form, method: MethodSpec(names[0])),
+                methods: configured)
+            for notice in prepared.notices + prepared.prompts[0].notices { Console.sayOnce(notice) }
+            let open = try await prepared.open(0)
             try answer.check(methods: configured)
             // The methods share the prompt, so none is charged for it.
-            try await session.readPrompts()
-            let view = CandidateView(vocabulary: session.model.vocabulary)
+            try await open.readPrompts()
+            let view = CandidateView(vocabulary: prepared.models.vocabulary)
             var summaries: [GenerationSummary] = []
             for method in configured {
                 if format == .text { Console.print("── \(method.name)") }
                 let streams = format == .text && !showCandidates
-                let summary = try await session.run(method) { step in
+                let summary = try await open.answer(by: method) { event in
+                    event.say()
+                    guard case .step(let step) = event else { return }
                     if streams { Console.print(step.text, terminator: "") }
                     if showCandidates { Console.draw(view.lines(step)) }
                 }
@@ -65,16 +71,16 @@ struct CompareCommand: AsyncParsableCommand {
                 summaries.append(summary)
                 if summary.finishReason == .cancelled { break }
             }
-            return (summaries, session)
+            return (summaries, prepared, open)
         }
         switch format {
         case .text: Console.print(table(summaries, configured))
         case .html:
-            Console.print(ComparisonPage(conversation: session.conversation, rows: cells(summaries, configured)).html())
+            Console.print(ComparisonPage(conversation: open.messages, rows: cells(summaries, configured)).html())
         case .json:
-            let sources = try await SourceReport(session)
+            let sources = try await SourceReport(prepared.models)
             let reports = zip(summaries, configured).map {
-                AnswerReport($0, method: $1, session: session, sources: sources)
+                AnswerReport($0, method: $1, prompt: open, sources: sources)
             }
             Console.print(try JSON.pretty(reports))
         }
@@ -97,11 +103,17 @@ struct CompareCommand: AsyncParsableCommand {
         guard conversations.count >= 2 else {
             throw UsageError("\(file) has one prompt; give at least two, or the prompt itself without --prompts")
         }
-        let (rewards, settings) = try await Interruption.cancellable {
-            let rewards = try await Rewards(answer, models: models)
+        let runtime = try models.runtime(rewardTimeout: answer.rewardTimeout)
+        let first = try MethodSpec(methods[0].name)
+        let requests = try conversations.enumerated().map { place, messages in
+            do { return try answer.request(messages, method: first) } catch {
+                throw RequestFailure(place: place, reason: error)
+            }
+        }
+        let settings = try await Interruption.cancellable {
             // Hashes whole models, and is needed only where results are kept.
-            guard set.output != nil else { return (rewards, RunSettings()) }
-            return (rewards, try await RunSettings(models, answer, rewards))
+            guard set.output != nil else { return RunSettings() }
+            return try await RunSettings(requests[0], runtime, runtime.rewards(for: requests[0].scoring))
         }
         let keys = try conversations.map(Fingerprint.of)
         let found = try LineFile<PromptResult>(path: set.output, methods: methods, settings: settings)
@@ -123,22 +135,19 @@ struct CompareCommand: AsyncParsableCommand {
                 }
                 return missing.isEmpty ? nil : (index: index, methods: missing)
             }
-            let sessions = try await Sessions(
-                models: models, conversations: open.map { conversations[$0.index] }, answer: answer, rewards: rewards,
+            let prepared = try await prepare(
+                open.map { requests[$0.index] }, at: open.map(\.index), runtime,
                 methods: methods.filter { method in open.contains { $0.methods.contains { $0.name == method.name } } })
             for (place, (index, missing)) in open.enumerated() {
-                let session = try await sessions.open(place)
-                try await session.readPrompts()
+                guard let prompt = try await prepared?.open(place) else { break }
+                try await prompt.readPrompts()
                 for method in missing {
-                    let summary = try await session.run(method, warns: index == 0) { _ in }
+                    let summary = try await prompt.answer(by: method) { $0.say() }
                     if summary.finishReason == .cancelled { throw CancellationError() }
-                    guard let reward = summary.reward else { throw ExitCode.failure }
                     let result = PromptResult(
-                        prompt: index, method: method.name, conversation: keys[index],
-                        settings: set.output == nil ? settings : settings.with(method), seed: answer.seed,
-                        response: summary.response, finishReason: summary.finishReason, reward: reward, kl: summary.kl,
-                        klKind: summary.klKind,
-                        usage: summary.usage)
+                        summary, prompt: index, conversation: keys[index], method: method.name,
+                        settings: set.output == nil ? settings : settings.with(method), seed: answer.seed)
+                    guard let result else { throw ExitCode.failure }
                     try results.append(result, line: result)
                     progress.update(own(results.records).count)
                 }
@@ -153,6 +162,20 @@ struct CompareCommand: AsyncParsableCommand {
             }
             let table = PromptSetTable(counted, methods: methods.map(\.name))
             Console.print(format == .json ? try JSON.pretty(table) : table.text)
+        }
+    }
+
+    /// - Returns: nil without requests.
+    private func prepare(
+        _ requests: [AnswerRequest], at places: [Int], _ runtime: Runtime, methods: [ConfiguredMethod]
+    ) async throws -> PreparedPrompts? {
+        guard !requests.isEmpty else { return nil }
+        do {
+            let prepared = try await runtime.prepare(requests, methods: methods)
+            for notice in prepared.notices + prepared.prompts.flatMap(\.notices) { Console.sayOnce(notice) }
+            return prepared
+        } catch let failure as RequestFailure {
+            throw RequestFailure(place: places[failure.place], reason: failure.reason)
         }
     }
 
@@ -171,26 +194,5 @@ struct CompareCommand: AsyncParsableCommand {
             ]
             return ComparisonPage.Row(answer: summary.response, figures: figures)
         }
-    }
-}
-
-/// A short hash of what is written as JSON.
-enum Fingerprint {
-    static func of(_ value: some Encodable) throws -> String {
-        SHA256.hash(data: Data(try JSON.line(value).utf8)).prefix(8).hexadecimal
-    }
-}
-
-/// Columns of text, the first to the left, the others to the right.
-enum TextTable {
-    static func text(_ rows: [[String]]) -> String {
-        let columns = rows.map(\.count).max() ?? 0
-        let widths = (0..<columns).map { column in rows.map { $0[column].count }.max() ?? 0 }
-        return rows.map { row in
-            zip(row, widths).enumerated().map { column, cell in
-                let space = String(repeating: " ", count: cell.1 - cell.0.count)
-                return column == 0 ? cell.0 + space : space + cell.0
-            }.joined(separator: "  ")
-        }.joined(separator: "\n")
     }
 }

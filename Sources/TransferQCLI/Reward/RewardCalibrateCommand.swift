@@ -3,6 +3,7 @@ import Foundation
 import TransferQ
 import TransferQLlama
 import TransferQRewards
+import TransferQRuntime
 
 struct RewardCalibrateCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -53,26 +54,19 @@ struct RewardCalibrateCommand: AsyncParsableCommand {
     func run() async throws {
         let conversations = try records.prompts(prompts, limit: limit)
         let scale = try await Interruption.cancellable {
-            let reward = try await calibrated()
-            let file = try await ModelFiles.path(rewards.model)
-            let policyModel = try await ModelFiles.load(file)
-            var values: [Double] = []
-            let policyPrompts = try await conversations.asyncMap { try await policyModel.prompt(for: $0) }
-            let context = try await LlamaContext(
-                model: policyModel,
-                configuration: .init(
-                    cells: (policyPrompts.map(\.count).max() ?? 0) + maxTokens + 1, sequences: 2,
-                    threads: rewards.threads))
-            let progress = Progress("answers", of: conversations.count)
-            for (index, conversation) in conversations.enumerated() {
-                let policy = try await LlamaPolicy(context: context, prompt: policyPrompts[index])
-                let task = try DecodingTask(
-                    reference: policy, reward: reward, conversation: conversation, maximumLength: maxTokens,
+            let reward = LoadedRewards(target: try await calibrated())
+            let method = try MethodSpec(SampledDecoding.name)
+            let requests = try conversations.enumerated().map { index, messages in
+                try AnswerRequest(
+                    messages: messages, method: method, limits: AnswerLimits(maximumTokens: maxTokens),
                     seed: seed &+ UInt64(index))
-                let method = try DecodingMethods.make(SampledDecoding.name).method
-                for try await event in try Generation(task: task, method: method) {
-                    if case .finished(let summary) = event, let value = summary.reward { values.append(value) }
-                }
+            }
+            let prepared = try await rewards.runtime().prepare(requests, rewards: reward)
+            var values: [Double] = []
+            let progress = Progress("answers", of: requests.count)
+            for index in requests.indices {
+                let summary = try await prepared.open(index).answer(by: method.configured(), isWhole: true) { $0.say() }
+                if let value = summary.reward { values.append(value) }
                 progress.update(values.count)
             }
             return try RewardCalibration(of: values)

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import TransferQ
+import TransferQEvaluation
 import TransferQTheory
 
 struct TheoryCommand: ParsableCommand {

@@ -1,12 +1,12 @@
 import Foundation
 
 /// A polynomial fitted to points by least squares.
-package struct PolynomialFit: Sendable {
+public struct PolynomialFit: Sendable {
     /// Of the powers of x, from the constant on.
-    package let coefficients: [Double]
+    public let coefficients: [Double]
 
     /// Nil when the points have no more different x than `degree`, or hold what is no finite number.
-    package init?(_ points: [(x: Double, y: Double)], degree: Int) {
+    public init?(_ points: [(x: Double, y: Double)], degree: Int) {
         guard degree >= 0, Set(points.map(\.x)).count > degree, points.allSatisfy({ $0.x.isFinite && $0.y.isFinite })
         else { return nil }
         // Powers of numbers of at most 1 keep the sums of one size.
@@ -43,19 +43,19 @@ package struct PolynomialFit: Sendable {
 }
 
 /// How an answer's seconds grow with its tokens: seconds(t) = a + b·t + c·t², fitted by least squares.
-package struct QuadraticGrowth: Encodable, Sendable {
+public struct QuadraticGrowth: Encodable, Sendable {
     /// a, seconds.
-    package let constant: Double
+    public let constant: Double
     /// b, seconds a token.
-    package let linear: Double
+    public let linear: Double
     /// c, seconds a squared token.
-    package let quadratic: Double
+    public let quadratic: Double
     /// c·n² / seconds(n) of all n tokens.
-    package let quadraticShare: Double
+    public let quadraticShare: Double
 
     /// - Parameter seconds: from the beginning of an answer to the end of its first token, its second, …; nil for fewer
     ///   than three, or when they took no time.
-    package init?(seconds: [Double]) {
+    public init?(seconds: [Double]) {
         guard let fit = PolynomialFit(seconds.enumerated().map { (Double($0 + 1), $1) }, degree: 2),
             let total = seconds.last, total > 0
         else { return nil }
@@ -69,7 +69,7 @@ package struct QuadraticGrowth: Encodable, Sendable {
     /// a machine that is slow for a while in one round bends nothing.
     ///
     /// - Parameter rounds: at least one; each the seconds until each token, of the same number of tokens.
-    package static func typicalAnswer(of rounds: [[Double]]) -> [Double] {
+    public static func typicalAnswer(of rounds: [[Double]]) -> [Double] {
         var elapsed = 0.0
         return rounds[0].indices.map { token in
             elapsed += median(rounds.map { token == 0 ? $0[0] : $0[token] - $0[token - 1] })

@@ -1,13 +1,12 @@
 import Foundation
 import TransferQ
-import TransferQLlama
 import TransferQRewards
 
 /// Records as lines of a file, each appended when it is there, so that a run that was cut goes on where it was.
-struct LineFile<Record: Decodable & Sendable>: Sendable {
+public struct LineFile<Record: Decodable & Sendable>: Sendable {
     /// Nil keeps nothing on disk.
-    let path: String?
-    private(set) var records: [Record] = []
+    public let path: String?
+    public private(set) var records: [Record] = []
 
     /// Reads what an earlier run left; a last line that was cut is taken off.
     ///
@@ -15,13 +14,14 @@ struct LineFile<Record: Decodable & Sendable>: Sendable {
     ///   - what: what the records are, for messages.
     ///   - beginning: what every line begins with: something else is never cut.
     ///   - differences: between what a record was made with and what this run would make it with; none for one of its own.
-    /// - Throws: `UsageError` for a file of something else, or one that this run would not go on with.
-    init(path: String?, what: String, beginning: String, differences: (Record) -> [String]) throws {
+    /// - Throws: ``EvaluationError/unusableOutput(_:)`` for a file of something else, or one that this run would not go on with.
+    public init(path: String?, what: String, beginning: String, differences: (Record) -> [String]) throws {
         self.path = path
         if let path, FileManager.default.fileExists(atPath: path), path != "/dev/null",
             !RegularFile.exists(path)
         {
-            throw UsageError("\(path) is no regular file, so \(what) cannot be kept in it; choose another for --output")
+            throw EvaluationError.unusableOutput(
+                "\(path) is no regular file, so \(what) cannot be kept in it; choose another for --output")
         }
         guard let path, let data = FileManager.default.contents(atPath: path) else { return }
         var whole = 0
@@ -31,7 +31,7 @@ struct LineFile<Record: Decodable & Sendable>: Sendable {
             }
             let differences = differences(record)
             guard differences.isEmpty else {
-                throw UsageError(
+                throw EvaluationError.unusableOutput(
                     "\(path) holds \(what) of other settings: \(differences.joined(separator: "; ")). "
                         + "Remove it, or choose another file for --output")
             }
@@ -44,24 +44,24 @@ struct LineFile<Record: Decodable & Sendable>: Sendable {
             throw Self.stranger(path, what)
         }
         do { try data.prefix(whole).write(to: URL(filePath: path)) } catch {
-            throw RewardError.cannotWrite(path: path, reason: error.localizedDescription)
+            throw EvaluationError.cannotWrite(path: path, reason: error.localizedDescription)
         }
     }
 
-    private static func stranger(_ path: String, _ what: String) -> UsageError {
-        UsageError("\(path) holds something else than \(what); choose another file for --output")
+    private static func stranger(_ path: String, _ what: String) -> EvaluationError {
+        EvaluationError.unusableOutput("\(path) holds something else than \(what); choose another file for --output")
     }
 
     /// - Parameter prompt: the place of the first prompt that differs.
-    func otherPrompts(at prompt: Int) -> UsageError {
-        UsageError(
+    public func otherPrompts(at prompt: Int) -> EvaluationError {
+        EvaluationError.unusableOutput(
             "\(path ?? "the file") holds answers to other prompts (prompt \(prompt + 1) differs, or is not there any more); "
                 + "remove it, or choose another file for --output")
     }
 
     /// - Parameter line: what is written of the record.
-    /// - Throws: ``RewardError/cannotWrite(path:reason:)``.
-    mutating func append(_ record: Record, line: some Encodable) throws {
+    /// - Throws: ``EvaluationError/cannotWrite(path:reason:)``.
+    public mutating func append(_ record: Record, line: some Encodable) throws {
         records.append(record)
         guard let path else { return }
         do {
@@ -71,7 +71,7 @@ struct LineFile<Record: Decodable & Sendable>: Sendable {
             try file.write(contentsOf: Data((JSON.line(line) + "\n").utf8))
             try file.close()
         } catch {
-            throw RewardError.cannotWrite(path: path, reason: error.localizedDescription)
+            throw EvaluationError.cannotWrite(path: path, reason: error.localizedDescription)
         }
     }
 }

@@ -1,9 +1,9 @@
-import TransferQ
+public import TransferQ
 
 /// How KL is written: each of its kinds in its own words and under its own name.
 extension KLKind {
     /// For a line of figures.
-    func sentence(_ nats: Double) -> String {
+    public func sentence(_ nats: Double) -> String {
         switch self {
         case .divergence: "KL \(nats.fixed(2)) nats"
         case .boundOverSkippedValues: "KL at most \(nats.fixed(2)) nats, values left out being unknown"
@@ -13,7 +13,7 @@ extension KLKind {
     }
 
     /// For a cell of a column in nats.
-    func cell(_ nats: Double, digits: Int = 2) -> String {
+    public func cell(_ nats: Double, digits: Int = 2) -> String {
         switch self {
         case .divergence: nats.fixed(digits)
         case .boundOverSkippedValues: "at most \(nats.fixed(digits)) (values left out)"
@@ -24,17 +24,17 @@ extension KLKind {
 }
 
 /// A sum of KL in JSON, under the name of what it is; the other names are null.
-struct KLFields: Encodable {
-    let nats: Double?
-    let kind: KLKind
+public struct KLFields: Encodable, Sendable {
+    public let nats: Double?
+    public let kind: KLKind
 
-    enum CodingKeys: String, CodingKey, CaseIterable {
+    public enum CodingKeys: String, CodingKey, CaseIterable {
         case divergence = "kl"
         case boundOverSkippedValues = "klBoundOverSkippedValues"
         case boundOfMethod = "klBoundOfMethod"
         case pointMass = "klOfPointMass"
 
-        var kind: KLKind {
+        public var kind: KLKind {
             switch self {
             case .divergence: .divergence
             case .boundOverSkippedValues: .boundOverSkippedValues
@@ -44,7 +44,7 @@ struct KLFields: Encodable {
         }
     }
 
-    func encode(to encoder: any Encoder) throws {
+    public func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: CodingKeys.self)
         for key in CodingKeys.allCases { try container.encode(key.kind == kind ? nats : nil, forKey: key) }
     }

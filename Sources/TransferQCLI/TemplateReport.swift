@@ -1,24 +1,6 @@
 import TransferQ
 import TransferQLlama
 
-/// What has to be said about how a conversation was laid out.
-enum PromptNotes {
-    /// Says it on standard error, each thing once however many prompts there are.
-    static func said(of layout: PromptLayout, model: LlamaModel) -> PromptLayout {
-        if !ChatTemplate.hasEngine {
-            Console.sayOnce(
-                "this program was built without llama.cpp's Jinja engine: chat templates are laid out in the nearest "
-                    + "layout that llama.cpp knows by name, which may leave out what else they write")
-        }
-        if layout.isSystemFolded {
-            Console.sayOnce(
-                "the chat template of \(model.path) has no system role: the system prompt stands in front of the first "
-                    + "turn of the user")
-        }
-        return layout
-    }
-}
-
 /// A model's chat template in `models info`.
 struct TemplateReport: Encodable {
     /// Whether the file has one.

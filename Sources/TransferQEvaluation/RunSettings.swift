@@ -1,22 +1,22 @@
 import Foundation
-import TransferQ
+public import TransferQ
 import TransferQLlama
-import TransferQRewards
+public import TransferQRuntime
 
 /// What an answer depends on besides its prompt: values, and hashes of the content of every file that was read.
 ///
 /// It stands in every line of answers that are kept, so that a run goes on with answers of its own only, and otherwise
 /// says what differs.
-struct RunSettings: Codable, Equatable, Sendable {
+public struct RunSettings: Codable, Equatable, Sendable {
     /// Values by their names, in groups: `models`, `rewards`, `files`, `answer`, and `method NAME`.
-    private(set) var groups: [String: [String: String]] = [:]
+    public private(set) var groups: [String: [String: String]] = [:]
 
-    init() {}
+    public init() {}
 
     /// What all methods have in common. Reads every file to its end, gigabytes of models included.
     ///
     /// - Throws: ``LlamaError``, ``StoreError``, or `CancellationError`.
-    init(_ models: ModelOptions, _ answer: AnswerOptions, _ rewards: Rewards) async throws {
+    public init(_ request: AnswerRequest, _ runtime: Runtime, _ rewards: LoadedRewards) async throws {
         var known: [String: String] = [:]
         func digest(_ path: String) async throws -> String {
             if let digest = known[path] { return digest }
@@ -25,18 +25,22 @@ struct RunSettings: Codable, Equatable, Sendable {
             return digest
         }
         func content(_ path: String) async throws -> String {
-            try await GGUFFile.parts(of: path).asyncMap(digest).joined(separator: " ")
+            var digests: [String] = []
+            for part in try GGUFFile.parts(of: path) { digests.append(try await digest(part)) }
+            return digests.joined(separator: " ")
         }
-        var group = ["model": try await content(try await ModelFiles.path(models.model))]
-        if let name = models.baseline { group["baseline"] = try await content(try await ModelFiles.path(name)) }
-        if let path = models.baselineLora { group["adapter of the baseline"] = try await content(path) }
-        group["system prompt of the baseline"] = models.baselineSystem.map(Self.short)
-        group["date that templates are told"] = try await Self.templateDate(models)
+        let (library, baseline) = (runtime.engine.library, runtime.baseline)
+        var group = ["model": try await content(try await library.path(runtime.model?.name))]
+        if let name = baseline?.model?.name { group["baseline"] = try await content(try await library.path(name)) }
+        if let path = baseline?.adapter { group["adapter of the baseline"] = try await content(path) }
+        group["system prompt of the baseline"] = baseline?.system.map(Self.short)
+        group["date that templates are told"] = try await Self.templateDate(runtime)
         groups["models"] = group
 
-        group = ["value": answer.value].compactMapValues { $0 }
-        for (name, rewards) in [("reward", answer.reward), ("baseline reward", answer.baselineReward)] {
-            for (index, text) in rewards.enumerated() {
+        let scoring = request.scoring
+        group = ["value": scoring.valueHead.map { "head:\($0)" }].compactMapValues { $0 }
+        for (name, reward) in [("reward", scoring.reward), ("baseline reward", scoring.baselineReward)] {
+            for (index, text) in (reward?.terms ?? []).enumerated() {
                 group[index == 0 ? name : "\(name) \(index + 1)"] = Self.short(text)
             }
         }
@@ -52,25 +56,26 @@ struct RunSettings: Codable, Equatable, Sendable {
         }
         groups["files"] = group.isEmpty ? nil : group
 
-        group = ["longest answer": "\(answer.maxTokens)", "seed": "\(answer.seed)"]
-        group["time budget"] = answer.timeBudget.map { "\($0)" }
-        group["token budget"] = answer.tokenBudget.map { "\($0)" }
+        group = ["longest answer": "\(request.limits.maximumTokens)", "seed": "\(request.seed)"]
+        group["time budget"] = request.limits.budget.seconds.map { "\($0)" }
+        group["token budget"] = request.limits.budget.tokens.map { "\($0)" }
         groups["answer"] = group
     }
 
     /// The date that stands in prompts because a chat template asks for it: as it was set, or else the day; nil when none
     /// asks.
-    private static func templateDate(_ models: ModelOptions) async throws -> String? {
-        for name in [models.model] + (models.baseline.map { [$0] } ?? []) {
-            let model = try await ModelFiles.load(await ModelFiles.path(name))
+    private static func templateDate(_ runtime: Runtime) async throws -> String? {
+        let library = runtime.engine.library
+        for name in [runtime.model?.name] + (runtime.baseline?.model.map { [$0.name] } ?? []) {
+            let model = try await library.load(await library.path(name))
             guard await model.chatTemplate?.contains("strftime_now") == true else { continue }
-            return models.date?.description ?? String("\(TemplateDate.current)".prefix { $0 != "T" })
+            return runtime.engine.templateDate?.description ?? String("\(TemplateDate.current)".prefix { $0 != "T" })
         }
         return nil
     }
 
     /// The settings of the answers of one method.
-    func with(_ method: ConfiguredMethod) -> RunSettings {
+    public func with(_ method: ConfiguredMethod) -> RunSettings {
         var settings = self
         settings.groups["method \(method.name)"] = Dictionary(
             uniqueKeysWithValues: method.parameters.compactMap { parameter in
@@ -80,7 +85,7 @@ struct RunSettings: Codable, Equatable, Sendable {
     }
 
     /// What the answers of one file have in common: it may hold those of several methods and seeds.
-    var common: RunSettings {
+    public var common: RunSettings {
         var settings = self
         settings.groups = groups.filter { !$0.key.hasPrefix("method ") }
         settings.groups["answer"]?["seed"] = nil
@@ -88,10 +93,10 @@ struct RunSettings: Codable, Equatable, Sendable {
     }
 
     /// Nil where nothing is kept, so that nothing is known.
-    var seed: String? { groups["answer"]?["seed"] }
+    public var seed: String? { groups["answer"]?["seed"] }
 
     /// The settings of the same answer under any seed.
-    var withoutSeed: RunSettings {
+    public var withoutSeed: RunSettings {
         var settings = self
         settings.groups["answer"]?["seed"] = nil
         return settings
@@ -105,7 +110,7 @@ struct RunSettings: Codable, Equatable, Sendable {
     }
 
     /// What differs from `earlier` settings, as parts of a sentence; empty when nothing does.
-    func differences(from earlier: RunSettings) -> [String] {
+    public func differences(from earlier: RunSettings) -> [String] {
         if earlier.groups.isEmpty, !groups.isEmpty { return ["they were made by an earlier version of this program"] }
         return Set(groups.keys).union(earlier.groups.keys).sorted().flatMap { group in
             let (now, before) = (groups[group] ?? [:], earlier.groups[group] ?? [:])
@@ -121,14 +126,14 @@ struct RunSettings: Codable, Equatable, Sendable {
         }
     }
 
-    init(from decoder: any Decoder) throws {
+    public init(from decoder: any Decoder) throws {
         let container = try decoder.singleValueContainer()
         // Up to version 0.1 the settings were one hash.
         if (try? container.decode(String.self)) != nil { return }  // anything else is decoded below
         groups = try container.decode([String: [String: String]].self)
     }
 
-    func encode(to encoder: any Encoder) throws {
+    public func encode(to encoder: any Encoder) throws {
         var container = encoder.singleValueContainer()
         try container.encode(groups)
     }

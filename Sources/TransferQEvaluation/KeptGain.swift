@@ -1,18 +1,18 @@
-import TransferQ
+public import TransferQ
 
 /// How much of a search's gain in reward over plain decoding another one keeps, with its 95 % interval.
-package struct KeptGain: Encodable, Sendable {
+public struct KeptGain: Encodable, Sendable {
     /// Mean gain over mean gain; 1 keeps all.
-    package let share: Double
+    public let share: Double
     /// By the delta method for a ratio of means, and Student's t; equal to `share` when all prompts keep the same.
-    package let low: Double
-    package let high: Double
+    public let low: Double
+    public let high: Double
 
     /// - Parameters:
     ///   - rewards: of the answers to the same prompts, in the same order, as are `full` and `plain`.
     ///   - full: of the search whose gain counts as 1.
     /// - Returns: nil for fewer than two prompts, or when `full` gains nothing.
-    package init?(rewards: [Double], full: [Double], plain: [Double]) {
+    public init?(rewards: [Double], full: [Double], plain: [Double]) {
         guard plain.count >= 2, rewards.count == plain.count, full.count == plain.count else { return nil }
         let gains = zip(full, plain).map { $0 - $1 }
         let kept = zip(rewards, plain).map { $0 - $1 }

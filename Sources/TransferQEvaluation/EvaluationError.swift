@@ -1,0 +1,16 @@
+/// What can go wrong with what a run keeps. Every message says what, where and how to mend it.
+public enum EvaluationError: Error, Equatable, Sendable {
+    /// A file that a run would go on with holds something else.
+    case unusableOutput(String)
+    case cannotWrite(path: String, reason: String)
+}
+
+extension EvaluationError: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .unusableOutput(let sentence): sentence
+        case .cannotWrite(let path, let reason):
+            "\(path) cannot be written (\(reason)); free some space or choose another file"
+        }
+    }
+}

@@ -1,0 +1,37 @@
+import TransferQ
+public import TransferQLlama
+
+/// GGUF models on llama.cpp in this process.
+public struct LlamaEngine: Engine {
+    public let library: ModelLibrary
+    /// Of a call of llama.cpp; nil for one for each processor.
+    public let threads: Int?
+
+    /// What a chat template is told that asks for the date; nil for now.
+    public let templateDate: TemplateDate?
+
+    public init(library: ModelLibrary = ModelLibrary(), threads: Int? = nil, templateDate: TemplateDate? = nil) {
+        self.library = library
+        self.threads = threads
+        self.templateDate = templateDate
+    }
+
+    public var capabilities: EngineCapabilities {
+        EngineCapabilities(hasStates: true, hasAdapters: true, sharesBatches: true)
+    }
+
+    public func load(_ model: ModelSpec?, baseline: BaselineSpec?) async throws -> LlamaModels {
+        if let templateDate { TemplateDate.set(templateDate) }
+        let reference = try await library.load(await library.path(model?.name))
+        var other: LlamaModel?
+        if let name = baseline?.model?.name { other = try await library.load(await library.path(name)) }
+        if let other, other.vocabulary.fingerprint != reference.vocabulary.fingerprint {
+            throw TransferQError.vocabulariesDiffer(reference: reference.path, baseline: other.path)
+        }
+        var adapter: LlamaAdapter?
+        if let path = baseline?.adapter { adapter = try await library.models.load(adapter: path, for: reference) }
+        return LlamaModels(
+            model: reference, baselineModel: other, adapter: adapter, baseline: baseline, threads: threads,
+            library: library)
+    }
+}

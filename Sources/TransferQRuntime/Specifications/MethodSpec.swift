@@ -1,0 +1,56 @@
+public import TransferQ
+
+/// A decoding method by name with the parameters that are given; the others take their defaults.
+///
+/// JSON: one object with the name beside the parameters.
+///
+///     {"name": "transfer-q", "k": 10, "alpha": 0.5, "tilt": "baseline"}
+public struct MethodSpec: Codable, Hashable, Sendable {
+    public let name: String
+    /// By their names in the method table.
+    public let parameters: [String: ParameterValue]
+
+    /// - Throws: ``TransferQError`` for an unknown method or parameter, or a value outside its range.
+    public init(_ name: String, _ parameters: [String: ParameterValue] = [:]) throws {
+        _ = try DecodingMethods.make(name, parameters)
+        self.name = name
+        self.parameters = parameters
+    }
+
+    /// The method, with a record of every parameter it runs with.
+    public func configured() throws -> ConfiguredMethod { try DecodingMethods.make(name, parameters) }
+
+    private struct Key: CodingKey {
+        let stringValue: String
+        let intValue: Int? = nil
+        init(stringValue: String) { self.stringValue = stringValue }
+        init?(intValue: Int) { nil }
+    }
+
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: Key.self)
+        let nameKey = Key(stringValue: "name")
+        var parameters: [String: ParameterValue] = [:]
+        for key in container.allKeys where key.stringValue != nameKey.stringValue {
+            parameters[key.stringValue] = try Self.value(in: container, at: key)
+        }
+        try self.init(container.decode(String.self, forKey: nameKey), parameters)
+    }
+
+    /// A whole number, a number, a text, or a switch.
+    private static func value(
+        in container: KeyedDecodingContainer<Key>, at key: Key
+    ) throws -> ParameterValue {
+        // A value of another kind is tried as the next one; the last try tells what is wrong.
+        if let isOn = try? container.decode(Bool.self, forKey: key) { return .text(isOn ? "on" : "off") }
+        if let value = try? container.decode(Int.self, forKey: key) { return .integer(value) }
+        if let value = try? container.decode(Double.self, forKey: key) { return .number(value) }
+        return .text(try container.decode(String.self, forKey: key))
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: Key.self)
+        try container.encode(name, forKey: Key(stringValue: "name"))
+        for (name, value) in parameters { try container.encode(value, forKey: Key(stringValue: name)) }
+    }
+}
