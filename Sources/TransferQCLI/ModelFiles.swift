@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 import TransferQLlama
 import TransferQRuntime
 
@@ -8,7 +9,23 @@ enum ModelFiles {
     static let probe = ModelProbe(
         executable: Bundle.main.executableURL ?? URL(filePath: CommandLine.arguments[0]),
         arguments: ["models", "verify"], store: store)
-    static let library = ModelLibrary(store: store, probe: probe) { Console.say($0) }
+    static let library = library(options: .standard)
+    private static let others = Mutex<[LlamaOptions: ModelLibrary]>([:])
+
+    /// Models that are loaded as options say, each once.
+    static func library(_ options: LlamaOptions) -> ModelLibrary {
+        if options == .standard { return library }
+        return others.withLock { libraries in
+            let library = libraries[options] ?? Self.library(options: options)
+            libraries[options] = library
+            return library
+        }
+    }
+
+    private static func library(options: LlamaOptions) -> ModelLibrary {
+        ModelLibrary(store: store, probe: probe, options: options) { Console.say($0) }
+    }
+
     static var shelf: ModelShelf { library.models }
 
     /// Where `make install` puts the heads that come with the program.

@@ -3,6 +3,7 @@ import Foundation
 import TransferQ
 import TransferQEvaluation
 public import TransferQLlama
+import TransferQRuntime
 
 struct ModelsCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -126,6 +127,9 @@ struct ModelsCommand: ParsableCommand {
         @Argument(help: "A known name or a GGUF file.")
         var model: String
 
+        @Option(help: "Format of keys and values that memory is told for (default: f16).")
+        var cacheType: LlamaOptions.CacheType?
+
         @Option(help: "text or json.")
         var format: OutputFormat = .text
 
@@ -137,11 +141,14 @@ struct ModelsCommand: ParsableCommand {
             case .classifier: return try await ClassifierReport(header).show(format)
             case .model: break
             }
+            let memory = try RunMemory(
+                files: GGUFFile.parts(of: path), method: DecodingMethods.make(TransferQDirect.name),
+                cacheType: cacheType ?? .f16)
             let model = try await ModelFiles.load(path)
             let report = Report(
                 path: path, sha256: try await GGUFFile.sha256(of: path), summary: await model.summary,
                 architecture: await model.architecture, parameters: await model.parameterCount,
-                contextLength: model.trainedContextLength, vocabularySize: model.vocabulary.size,
+                contextLength: model.contextLength, vocabularySize: model.vocabulary.size, memory: memory,
                 template: await TemplateReport(model))
             switch format {
             case .json: Console.print(try JSON.pretty(report))
@@ -153,6 +160,7 @@ struct ModelsCommand: ParsableCommand {
                     model        \(report.summary), \(report.parameters) weights
                     context      \(report.contextLength) tokens
                     vocabulary   \(report.vocabularySize) tokens
+                    memory       \(report.memoryLine)
                     template     \(report.template.line)
                     """)
             }
@@ -166,7 +174,17 @@ struct ModelsCommand: ParsableCommand {
             let parameters: Int
             let contextLength: Int
             let vocabularySize: Int
+            /// Bytes.
+            let memory: RunMemory
             let template: TemplateReport
+
+            var memoryLine: String {
+                let (model, total) = (memory.model, memory.total)
+                return
+                    "\(model.weights / 1_000_000) MB of weights, \((Double(model.perToken) / 1000).fixed(1)) kB for each "
+                    + "token of a context (\(model.cacheType)); about \(total / 1_000_000) MB for \(memory.method) with a prompt "
+                    + "of \(memory.promptTokens) tokens, an answer of \(memory.answerTokens), and a baseline"
+            }
         }
     }
 

@@ -23,6 +23,23 @@ struct ModelOptions: ParsableArguments {
     var threads: Int?
 
     @Option(
+        parsing: .unconditional,
+        help: "Layers that a graphics processor computes (default: all, where there is one).")
+    var gpuLayers: Int?
+
+    @Option(
+        parsing: .unconditional,
+        help: "Longest prompt with its answer, in tokens (default: what the model was trained on).")
+    var context: Int?
+
+    @Option(
+        help: """
+            Format of keys and values: \(LlamaOptions.CacheType.allCases.map(\.rawValue).joined(separator: ", ")) \
+            (default: what suits the weights).
+            """)
+    var cacheType: LlamaOptions.CacheType?
+
+    @Option(
         help: ArgumentHelp(
             "What a chat template is told that asks for the date (default: now).",
             valueName: "YYYY-MM-DD[THH:MM[:SS]]"))
@@ -44,7 +61,10 @@ struct ModelOptions: ParsableArguments {
                 model: baseline.map(ModelSpec.init), adapter: baselineLora, system: baselineSystem)
         }
         return Runtime(
-            engine: LlamaEngine(library: ModelFiles.library, threads: threads, templateDate: date),
+            engine: LlamaEngine(
+                library: ModelFiles.library(
+                    try LlamaOptions(gpuLayers: gpuLayers, contextLength: context, cacheType: cacheType)),
+                threads: threads, templateDate: date),
             model: try model.map(ModelSpec.init), baseline: spec, rewardTimeout: rewardTimeout, heads: ModelFiles.heads)
     }
 }
@@ -372,5 +392,6 @@ struct RewardOptions: ParsableArguments {
     }
 }
 
+extension LlamaOptions.CacheType: ExpressibleByArgument {}
 extension LinearHead.Template: ExpressibleByArgument {}
 extension LinearHead.Pooling: ExpressibleByArgument {}

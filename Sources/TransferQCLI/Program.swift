@@ -79,7 +79,7 @@ enum Failure {
             }
         case let error as LlamaError:
             switch error {
-            case .emptyPrompt, .tooManySequences, .promptTooLong: 64
+            case .emptyPrompt, .tooManySequences, .promptTooLong, .badOption: 64
             default: 1
             }
         case let error as StoreError:

@@ -31,11 +31,15 @@ public enum LlamaError: Error, Equatable, Sendable {
     case wrongBackbone(head: String, model: String, reason: String)
     case noBackbone(head: String, model: String, sha256: String)
     case quantizationFailed(path: String, reason: String)
+    /// `requirement` completes "NAME must be …".
+    case badOption(name: String, value: String, requirement: String)
 }
 
 extension LlamaError: CustomStringConvertible {
     public var description: String {
         switch self {
+        case .badOption(let name, let value, let requirement):
+            "\(name) must be \(requirement), not \(value)"
         case .noSuchFile(let path):
             "there is no file \(path); check the path, or see what is there with: transferq models list"
         case .isDirectory(let path):

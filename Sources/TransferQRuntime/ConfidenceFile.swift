@@ -11,7 +11,8 @@ public enum ConfidenceFile {
         }
         do { return try JSONDecoder().decode(ConfidenceCalibration.self, from: data) } catch {
             let reason = (error as? TransferQError).map { "\($0)" } ?? "it is no calibration of --confidence"
-            throw RuntimeError.unusableFile(path: path, reason: "cannot be used: \(reason); make one with transferq value confidence")
+            throw RuntimeError.unusableFile(
+                path: path, reason: "cannot be used: \(reason); make one with transferq value confidence")
         }
     }
 

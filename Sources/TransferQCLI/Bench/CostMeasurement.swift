@@ -93,8 +93,8 @@ struct PaddedPrompt {
             let conversation = [Message(role: "user", content: count == 0 ? question : "\(padding)\n\n\(question)")]
             return (conversation, try await model.prompt(for: conversation).count)
         }
-        guard tokens < model.trainedContextLength else {
-            throw LlamaError.promptTooLong(tokens: tokens, limit: model.trainedContextLength)
+        guard tokens < model.contextLength else {
+            throw LlamaError.promptTooLong(tokens: tokens, limit: model.contextLength)
         }
         var best = try await padded(0)
         guard best.tokens <= tokens else {

@@ -43,6 +43,11 @@ final class ContextHandle: ContextBackend {
             parameters.type_k = GGML_TYPE_F32
             parameters.type_v = GGML_TYPE_F32
         }
+        if let type = model.options.cacheType {
+            parameters.type_k = type.ggml
+            parameters.type_v = type.ggml
+            if type.isQuantized { parameters.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_ENABLED }
+        }
         parameters.no_perf = true
         parameters.abort_callback = { data in
             guard let data else { return false }

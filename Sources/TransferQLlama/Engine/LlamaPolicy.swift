@@ -48,7 +48,7 @@ public final class LlamaPolicy: Policy, CellKeeper {
     ///   ``LlamaError/tooManySequences(needed:limit:)``.
     public init(context: LlamaContext, prompt: [Token], share: Int = .max) throws {
         guard !prompt.isEmpty else { throw LlamaError.emptyPrompt }
-        let limit = min(context.cells, context.model.trainedContextLength)
+        let limit = min(context.cells, context.model.contextLength)
         guard prompt.count < limit else { throw LlamaError.promptTooLong(tokens: prompt.count, limit: limit) }
         self.context = context
         self.prompt = prompt

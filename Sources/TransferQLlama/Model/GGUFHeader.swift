@@ -16,6 +16,8 @@ public final class GGUFHeader {
 
     public let path: String
     public let tensors: [Tensor]
+    /// Bytes of all tensors together.
+    public let tensorBytes: Int
     private let pointer: OpaquePointer
 
     /// - Throws: ``LlamaError`` when there is no such file, or its header cannot be read.
@@ -30,6 +32,9 @@ public final class GGUFHeader {
         self.path = path
         self.pointer = pointer
         let start = gguf_get_data_offset(pointer)
+        tensorBytes = (0..<gguf_get_n_tensors(pointer)).reduce(0) { sum, index in
+            sum.addingReportingOverflow(Int(clamping: gguf_get_tensor_size(pointer, index))).partialValue
+        }
         tensors = (0..<gguf_get_n_tensors(pointer)).map { index in
             let extents = gguf_get_tensor_ne(pointer, index)
             let shape = (0..<Int(GGML_MAX_DIMS)).map { Int(extents?[$0] ?? 1) }
@@ -68,6 +73,20 @@ public final class GGUFHeader {
         case GGUF_TYPE_FLOAT32: Double(gguf_get_val_f32(pointer, index))
         case GGUF_TYPE_FLOAT64: gguf_get_val_f64(pointer, index)
         default: nil
+        }
+    }
+
+    /// The whole numbers of a key; empty without any.
+    public func numbers(_ key: String) -> [Double] {
+        let index = gguf_find_key(pointer, key)
+        guard index >= 0, gguf_get_kv_type(pointer, index) == GGUF_TYPE_ARRAY,
+            let data = gguf_get_arr_data(pointer, index)
+        else { return [] }
+        let count = gguf_get_arr_n(pointer, index)
+        switch gguf_get_arr_type(pointer, index) {
+        case GGUF_TYPE_UINT32: return (0..<count).map { Double(data.assumingMemoryBound(to: UInt32.self)[$0]) }
+        case GGUF_TYPE_INT32: return (0..<count).map { Double(data.assumingMemoryBound(to: Int32.self)[$0]) }
+        default: return []
         }
     }
 

@@ -13,8 +13,9 @@ public final class LlamaModel {
     /// All files of the model: more than one where it is split.
     public nonisolated var files: [String] { GGUFFile.parts(of: path) }
     public nonisolated let vocabulary: LlamaVocabulary
-    /// The longest text that the model was trained on, in tokens.
-    public nonisolated let trainedContextLength: Int
+    /// The longest prompt with its answer, in tokens: what the model was trained on, or less where options say so.
+    public nonisolated let contextLength: Int
+    public nonisolated let options: LlamaOptions
     let handle: ModelHandle
 
     /// What a file is loaded for.
@@ -32,12 +33,15 @@ public final class LlamaModel {
     ///
     /// - Throws: ``LlamaError`` when there is no such file, or it holds no model that generates text;
     ///   `CancellationError` when the task is cancelled meanwhile.
-    public init(path: String, purpose: Purpose = .generation) async throws {
+    public init(
+        path: String, purpose: Purpose = .generation, options: LlamaOptions = .standard
+    ) async throws {
         _ = LlamaLibrary.start
         guard try GGUFHeader(path).kind != .adapter else { throw LlamaError.isAdapter(path: path) }
         let handle = try await BlockingWork.run { signal in
             LlamaLibrary.forgetLog()
             var parameters = llama_model_default_params()
+            if let layers = options.gpuLayers { parameters.n_gpu_layers = Int32(layers) }
             // Called between tensors; false stops the load.
             parameters.progress_callback = { _, signal in
                 guard let signal else { return true }
@@ -72,7 +76,8 @@ public final class LlamaModel {
                 path: path, kind: "it is recurrent, so rollouts cannot fork its state")
         }
         self.vocabulary = LlamaVocabulary(vocabulary)
-        trainedContextLength = Int(llama_model_n_ctx_train(pointer))
+        contextLength = min(Int(llama_model_n_ctx_train(pointer)), options.contextLength ?? .max)
+        self.options = options
         width = Int(llama_model_n_embd_out(pointer))
         let format = Self.metadata("general.file_type", of: pointer)
         hasPreciseWeights = format == "\(LLAMA_FTYPE_ALL_F32.rawValue)"

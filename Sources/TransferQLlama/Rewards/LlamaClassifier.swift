@@ -31,7 +31,7 @@ public final class LlamaClassifier {
             llama_model_cls_label(model.handle.pointer, UInt32(index)).map { String(cString: $0) } ?? "\(index)"
         }
         self.threads = InferenceLane.threads(wanted: threads)
-        batchSize = min(2048, max(64, model.trainedContextLength))
+        batchSize = min(2048, max(64, model.contextLength))
         let configuration = LlamaContext.Configuration(
             cells: batchSize, sequences: Self.sequences, threads: threads, attention: .precise)
         handle = try ContextHandle(model: model, configuration: configuration, batchSize: batchSize) { parameters in

@@ -72,7 +72,7 @@ final class ReadingDesk {
     /// The context, a larger one if need be: with room for a prompt and its longest text, and for some more.
     private func context(prompt: [Token], texts: [[Token]]) throws -> LlamaContext {
         let needed = prompt.count + (texts.map(\.count).max() ?? 0) + 1
-        let limit = model.trainedContextLength
+        let limit = model.contextLength
         guard needed <= limit else { throw LlamaError.promptTooLong(tokens: needed, limit: limit) }
         if let context, context.cells >= needed { return context }
         let comfortable = needed + min(texts.reduce(0) { $0 + $1.count }, 2048)

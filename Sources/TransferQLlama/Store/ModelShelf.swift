@@ -7,6 +7,7 @@ public import TransferQRewards
 public final class ModelShelf {
     public nonisolated let store: ModelStore
     private let probe: ModelProbe?
+    private let options: LlamaOptions
     private let notice: @Sendable (String) -> Void
     private let models = LoadOnce<LlamaModel>()
     private let adapters = LoadOnce<LlamaAdapter>()
@@ -15,13 +16,16 @@ public final class ModelShelf {
 
     /// - Parameters:
     ///   - probe: tries files before they are loaded here; nil loads them right away.
+    ///   - options: of all models.
     ///   - notice: told in a sentence what is worth knowing of a file that was loaded, such as an adapter of which only a
     ///     part applies.
     public nonisolated init(
-        store: ModelStore, probe: ModelProbe? = nil, notice: @escaping @Sendable (String) -> Void = { _ in }
+        store: ModelStore, probe: ModelProbe? = nil, options: LlamaOptions = .standard,
+        notice: @escaping @Sendable (String) -> Void = { _ in }
     ) {
         self.store = store
         self.probe = probe
+        self.options = options
         self.notice = notice
     }
 
@@ -30,9 +34,10 @@ public final class ModelShelf {
     /// - Throws: ``LlamaError``, ``ProbeFailure`` or `CancellationError`.
     public func load(_ path: String, purpose: LlamaModel.Purpose = .generation) async throws -> LlamaModel {
         try GGUFFile.check(path)
-        return try await models.value(try GGUFFile.identity([path], "\(purpose.rawValue) \(path)")) { [probe] in
+        return try await models.value(try GGUFFile.identity([path], "\(purpose.rawValue) \(path)")) {
+            [probe, options] in
             try await probe?.check(model: path, purpose: purpose)
-            return try await LlamaModel(path: path, purpose: purpose)
+            return try await LlamaModel(path: path, purpose: purpose, options: options)
         }
     }
 

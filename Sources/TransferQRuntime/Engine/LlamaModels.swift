@@ -54,7 +54,7 @@ public struct LlamaModels: LoadedModels {
     }
 
     public func maximumLength(_ wanted: Int, after prompts: PromptTokens) throws -> Int {
-        let limit = model.trainedContextLength
+        let limit = model.contextLength
         guard prompts.longest < limit else { throw LlamaError.promptTooLong(tokens: prompts.longest, limit: limit) }
         return min(wanted, limit - prompts.longest)
     }

@@ -92,7 +92,9 @@ private struct SlotContexts: Sendable {
 
     init(for plan: SlotPlan, of models: LlamaModels, parallel: Int) async throws {
         let lengths = try plan.prompts.map { try models.maximumLength(plan.maximumLength, after: $0) }
-        let size = ContextSize(for: plan, longest: lengths.max() ?? 0, models: models, parallel: parallel)
+        let size = ContextSize(
+            for: plan.methods, hasValueHead: plan.rewards.value != nil, longest: lengths.max() ?? 0,
+            policies: models.hasBaseline ? 2 : 1, parallel: parallel)
         for method in plan.methods {
             try method.method.validate(vocabularySize: models.vocabulary.size, hasReward: plan.rewards.hasValues)
         }
@@ -108,7 +110,7 @@ private struct SlotContexts: Sendable {
         context = try await LlamaContext(
             model: models.model,
             configuration: size.configuration(
-                of: models.model, policies: isOne ? 2 : 1, prompt: prompt,
+                of: models.model, threads: models.threads, policies: isOne ? 2 : 1, prompt: prompt,
                 sharesStates: plan.prompts.contains { reads(models.model, $0.reference, nil) }))
         if isOne || !models.hasBaseline {
             baselineContext = context
@@ -117,7 +119,7 @@ private struct SlotContexts: Sendable {
             baselineContext = try await LlamaContext(
                 model: model, adapter: models.adapter,
                 configuration: size.configuration(
-                    of: model, policies: 1,
+                    of: model, threads: models.threads, policies: 1,
                     prompt: max(plan.longestPrompt, plan.prompts.map(\.baseline.count).max() ?? 0),
                     sharesStates: plan.prompts.contains { reads(model, $0.baseline, models.adapter) }))
         }
@@ -137,55 +139,4 @@ private struct SlotContexts: Sendable {
             reference, try await LlamaPolicy(context: baselineContext, prompt: prompts.baseline, share: mostRollouts)
         )
     }
-}
-
-/// How large contexts must be for what runs in them.
-private struct ContextSize {
-    let longest: Int
-    let parallel: Int
-    let threads: Int?
-    /// Rollouts of one answer at the same time.
-    let rollouts: Int
-    /// Cells that these take.
-    let rolloutCells: Int
-    /// Whether rollouts of one answer have their contexts to themselves.
-    let isAlone: Bool
-    /// Whether looking ahead fills batches up.
-    let isFilledUp: Bool
-
-    /// - Parameter longest: tokens of the longest answer.
-    init(for plan: SlotPlan, longest: Int, models: LlamaModels, parallel: Int) {
-        let demands = plan.methods.map { method in
-            var demand = method.method.demand(maximumLength: longest)
-            // A value head decodes the candidates alone.
-            if plan.rewards.value != nil { demand.tokensPerSequence = min(demand.tokensPerSequence, 1) }
-            return demand
-        }
-        let policies = models.hasBaseline ? 2 : 1
-        let limit = min(Self.mostSequences, (LlamaLibrary.maximumSequences - 2 * policies * parallel) / parallel)
-        let rollouts = max(1, min(demands.map(\.sequences).max() ?? 0, limit))
-        self.longest = longest
-        self.parallel = parallel
-        threads = models.threads
-        self.rollouts = rollouts
-        rolloutCells = demands.map { min($0.sequences, rollouts) * ($0.tokensPerSequence + 1) }.max() ?? 0
-        isAlone = parallel == 1 && rollouts > 1
-        isFilledUp = plan.rewards.value == nil && demands.contains { $0.isFilledUp }
-    }
-
-    func configuration(
-        of model: LlamaModel, policies: Int, prompt: Int, sharesStates: Bool
-    ) -> LlamaContext.Configuration {
-        // More sequences where they can be had: one policy reads rollouts while another keeps its candidates, and a
-        // reward's readings of candidates go in waves.
-        let spare = rollouts + (sharesStates ? 64 : 0)
-        return .init(
-            cells: parallel * (prompt + policies * (longest + 1) + rolloutCells + 2 * spare),
-            sequences: min(parallel * (rollouts + policies) + spare, LlamaLibrary.maximumSequences), threads: threads,
-            // Who chooses 32 bits wants answers that do not depend on the shape of a batch.
-            attention: sharesStates || model.hasPreciseWeights ? model.readingAttention : isAlone ? .matrix : .flash)
-    }
-
-    /// Rollouts of one wave: wider batches are hardly faster, and their caches are large.
-    private static let mostSequences = 96
 }

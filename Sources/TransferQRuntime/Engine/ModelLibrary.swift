@@ -9,13 +9,16 @@ public struct ModelLibrary: Sendable {
     public let probe: ModelProbe?
     public let models: ModelShelf
 
-    /// - Parameter notice: told in a sentence what is worth knowing of a file that was loaded.
+    /// - Parameters:
+    ///   - options: how all models are loaded.
+    ///   - notice: told in a sentence what is worth knowing of a file that was loaded.
     public init(
-        store: ModelStore = .standard, probe: ModelProbe? = nil, notice: @escaping @Sendable (String) -> Void = { _ in }
+        store: ModelStore = .standard, probe: ModelProbe? = nil, options: LlamaOptions = .standard,
+        notice: @escaping @Sendable (String) -> Void = { _ in }
     ) {
         self.store = store
         self.probe = probe
-        models = ModelShelf(store: store, probe: probe, notice: notice)
+        models = ModelShelf(store: store, probe: probe, options: options, notice: notice)
     }
 
     /// The file of a name or path; the demonstration model's when there is none.
