@@ -35,7 +35,7 @@ import TransferQTheory
             values = Dictionary(uniqueKeysWithValues: zip(ConvergenceTests.instance.tree.prefixes, rows))
         }
 
-        func estimates(for candidates: [[Token]], in state: DecodingState) async throws -> ValueEstimates {
+        func estimates(for candidates: [[Token]], in state: AnswerState) async throws -> ValueEstimates {
             let row = try #require(values[state.response])
             return ValueEstimates(estimates: candidates.map { ValueEstimate(value: row[Int($0[0])]) })
         }

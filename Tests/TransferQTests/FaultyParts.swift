@@ -241,7 +241,7 @@ struct FaultyValue: ValueEstimator {
     var name: String { "faulty-value" }
     var valueRange: ClosedRange<Double>? { [.tooHigh, .tooLow].contains(fault) ? 0...1 : nil }
 
-    func estimates(for candidates: [[Token]], in state: DecodingState) async throws -> ValueEstimates {
+    func estimates(for candidates: [[Token]], in state: AnswerState) async throws -> ValueEstimates {
         var estimates = candidates.map { _ in ValueEstimate(value: 0.5) }
         var usage = Usage()
         switch fault {

@@ -129,7 +129,7 @@ import TransferQTheory
     private struct OnlyToken: ValueEstimator {
         let token: Token?
 
-        func estimates(for candidates: [[Token]], in state: DecodingState) async throws -> ValueEstimates {
+        func estimates(for candidates: [[Token]], in state: AnswerState) async throws -> ValueEstimates {
             ValueEstimates(
                 estimates: candidates.map { $0[0] == token ? ValueEstimate(value: -1e6) : .impossible() })
         }

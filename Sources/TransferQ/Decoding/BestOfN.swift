@@ -39,7 +39,7 @@ public struct BestOfN: NamedDecodingMethod {
             sampling: sampling, noise: state.noise(.rollout),
             wantsStates: try await reward.reads(policy, in: state.task.conversation))
         let rollouts = try await policy.rollouts(request)[0]
-        let completions = rollouts.map { state.completion(adding: $0.tokens, state: $0.state) }
+        let completions = rollouts.map { state.answer.completion(adding: $0.tokens, state: $0.state) }
         var usage = Usage()
         let scores = try await UniqueCompletions(completions).scores(by: reward, usage: &usage)
         var best = 0

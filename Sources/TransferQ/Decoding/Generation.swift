@@ -107,7 +107,7 @@ public struct Generation: AsyncSequence, Sendable {
         private static func score(
             _ state: DecodingState, ending: [Token], by model: any RewardModel, usage: inout Usage
         ) async throws -> RewardScore {
-            let completions = try await state.completions(adding: [ending], for: model)
+            let completions = try await state.answer.completions(adding: [ending], for: model)
             return try await UniqueCompletions(completions).scores(by: model, usage: &usage)[0]
         }
 

@@ -114,7 +114,8 @@ public struct Guidance: Sendable {
 
     private func decideStep(_ state: DecodingState, estimator: any ValueEstimator) async throws -> Decision {
         if blockLength > 1 { return try await decideBlock(state, estimator: estimator) }
-        let proposal = try await proposal(for: state)
+        let proposer = proposer(for: state)
+        let proposal = try await proposer.proposal(for: state.answer)
         let outside = max(0, 1 - exp(LogSpace.logSumExp(proposal.logPolicy)))
         if let klBudget {
             let allowance = max(0, klBudget - state.spentKL) / Double(state.remainingLength)
@@ -122,12 +123,11 @@ public struct Guidance: Sendable {
         }
         // Its log-probabilities come with the search's batches, those of coming steps as well.
         if tilt == .baseline {
-            let path = expectedPath(of: proposal, from: state)
+            let path = proposer.expectedPath(of: proposal, from: state.answer)
             try await state.task.reference.prepare(
                 after: state.response, along: Array(path.prefix(Self.referenceStride)))
         }
-        let outcome = try await CandidateSearch(guidance: self, estimator: estimator, state: state)
-            .outcome(for: proposal)
+        let outcome = try await search(state, proposer: proposer, estimator: estimator).outcome(for: proposal)
         let result = SearchResult(
             outcome, proposal: proposal, logReference: try await logReference(of: proposal, at: state),
             guidance: self, range: estimator.valueRange)
@@ -139,6 +139,30 @@ public struct Guidance: Sendable {
     /// Tokens of the expected path that the reference reads at a time: few enough to be lost when another candidate wins.
     private static let referenceStride = 7
 
+    /// The policy that is tilted.
+    private func tilted(_ task: DecodingTask) -> any Policy { tilt == .reference ? task.reference : task.baseline }
+
+    private func proposer(for state: DecodingState) -> Proposer {
+        Proposer(
+            policy: tilted(state.task), reader: tilt == .baseline ? state.task.reference : nil, count: k,
+            temperature: temperature, isDraw: choice == .sample, memory: state.memory)
+    }
+
+    private func search(
+        _ state: DecodingState, proposer: Proposer, estimator: any ValueEstimator, needsAll: Bool = false
+    ) -> CandidateSearch {
+        CandidateSearch(
+            proposer: proposer, estimator: estimator, settings: search, alpha: alpha,
+            calibration: state.task.confidenceCalibration, batchWidth: state.task.batchWidth, state: state.answer,
+            isSpent: { state.isSpent(adding: $0) }, needsAll: needsAll)
+    }
+
+    /// log π_sft of a proposal's candidates, nats. The choice does not need them.
+    private func logReference(of proposal: Proposal, at state: DecodingState) async throws -> [Double] {
+        if tilt == .reference { return proposal.logPolicy }
+        return try await state.task.reference.logProbabilities(of: proposal.tokens, after: state.response)
+    }
+
     /// One step under a KL budget: every value counts, and α rises until the step's KL is within `allowance`.
     private func decide(
         _ state: DecodingState, _ proposal: Proposal, estimator: any ValueEstimator, allowance: Double, outside: Double
@@ -149,7 +173,7 @@ public struct Guidance: Sendable {
         if -LogSpace.logSumExp(logReference) > allowance {
             return try await drawFromReference(state, candidates: tokens, logReference: logReference)
         }
-        let outcome = try await CandidateSearch(guidance: self, estimator: estimator, state: state, needsAll: true)
+        let outcome = try await search(state, proposer: proposer(for: state), estimator: estimator, needsAll: true)
             .outcome(for: proposal)
         let estimates = outcome.estimates.compactMap { $0 }
         func tilted(_ alpha: Double) throws -> TiltedDistribution {
@@ -197,7 +221,7 @@ public struct Guidance: Sendable {
     private func drawFromReference(
         _ state: DecodingState, candidates tokens: [Token], logReference: [Double]
     ) async throws -> Decision {
-        let draw = try await state.drawFromReference()
+        let draw = try await state.answer.drawFromReference()
         var shown = zip(tokens, logReference).map { Candidate(token: $0, logProbability: $1) }
         if !tokens.contains(draw.token) { shown.append(draw) }
         let scored = shown.map { candidate in
@@ -211,12 +235,12 @@ public struct Guidance: Sendable {
     /// Chooses among k blocks sampled from the tilted policy, with probabilities proportional to exp(Q/α): the policy's
     /// own part is in the sampling. Picking one of k draws by whatever rule costs at most log k nats.
     private func decideBlock(_ state: DecodingState, estimator: any ValueEstimator) async throws -> Decision {
-        let policy = tilt == .reference ? state.task.reference : state.task.baseline
+        let policy = tilted(state.task)
         let request = RolloutRequest(
             response: state.response, prefixes: [[]], count: k, maximumLength: min(blockLength, state.remainingLength),
             sampling: .ancestral, noise: state.noise(.block))
         let blocks = try await policy.rollouts(request)[0]
-        var values = try await estimator.checkedEstimates(for: blocks.map(\.tokens), in: state)
+        var values = try await estimator.checkedEstimates(for: blocks.map(\.tokens), in: state.answer)
         let distribution = try TiltedDistribution(
             logTilt: blocks.map { _ in -log(Double(k)) }, values: values.estimates.map(\.value), alpha: alpha)
         let places = blocks.indices.map { Token($0) }

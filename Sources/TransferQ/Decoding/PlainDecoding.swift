@@ -59,22 +59,6 @@ public struct SampledDecoding: NamedDecodingMethod {
     }
 }
 
-extension Sampling {
-    init(from parameters: inout ParameterReader) throws {
-        let temperature = try parameters.number(
-            "temperature", default: 1, "0 or a finite number of at least 0.001", "0 is greedy, 1 the policy itself"
-        ) { $0 == 0 || $0 >= 1e-3 }
-        let topK = try parameters.optionalInteger("top-k", in: 1...1_000_000_000, "keep the k most likely tokens")
-        let topP = try parameters.number(
-            "top-p", default: 1, "above 0 and at most 1", "keep the fewest tokens that hold this much probability"
-        ) { $0 > 0 && $0 <= 1 }
-        let minP = try parameters.number(
-            "min-p", default: 0, "between 0 and 1", "keep tokens at least this fraction as likely as the first"
-        ) { $0 >= 0 && $0 <= 1 }
-        try self.init(temperature: temperature, topK: topK, topP: topP, minP: minP)
-    }
-}
-
 /// How many candidates a plain method shows in its trace.
 private let shownCandidates = 10
 
@@ -92,7 +76,7 @@ private func decidePlain(
     var distribution: [Candidate]
     let token: Token
     if isPolicyItself {
-        let draw = try await state.drawFromReference()
+        let draw = try await state.answer.drawFromReference()
         token = draw.token
         distribution = candidates
         if !candidates.contains(where: { $0.token == token }) { distribution.append(draw) }

@@ -57,17 +57,11 @@ public struct TiltedDistribution: Sendable {
     }
 
     /// Index of the largest score, the first of equal ones.
-    public var mostLikely: Int { Self.argmax(scores) }
+    public var mostLikely: Int { scores.firstIndexOfMaximum }
 
     /// Index of a draw from π_α by the Gumbel-max trick (theory.md section 7). The noise of a candidate depends on
     /// its token, not on its place in the list.
     public func choose(tokens: [Token], noise: Noise) -> Int {
-        Self.argmax(zip(scores, tokens).map { $0 + noise.derived(Int($1)).gumbel })
-    }
-
-    private static func argmax(_ values: [Double]) -> Int {
-        var best = 0
-        for index in values.indices where values[index] > values[best] { best = index }
-        return best
+        zip(scores, tokens).map { $0 + noise.derived(Int($1)).gumbel }.firstIndexOfMaximum
     }
 }

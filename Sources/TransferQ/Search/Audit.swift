@@ -12,7 +12,7 @@ struct Audit {
     /// - Parameter verdict: one that leaves nothing open.
     init(of verdict: Verdict, _ view: StepView, _ search: CandidateSearch) {
         winner = verdict.winner
-        candidates = verdict.leftOut.filter { search.isAudited(view.proposal.tokens[$0], search.state) }
+        candidates = verdict.leftOut.filter { search.isAudited(view.proposal.tokens[$0]) }
     }
 
     /// What still needs a value: the candidates and the choice that they are compared with, unless bounds say that they

@@ -35,14 +35,21 @@ public struct SearchReport: Hashable, Sendable {
 /// A step asks again and again what could still change the choice, and has that evaluated in one batch, filled up with
 /// what coming steps will probably ask for. Values do not depend on when they were asked for, so neither does the choice.
 struct CandidateSearch {
-    let guidance: Guidance
+    let proposer: Proposer
     let estimator: any ValueEstimator
-    let state: DecodingState
+    let settings: SearchSettings
+    /// In units of reward per nat.
+    let alpha: Double
+    let calibration: ConfidenceCalibration
+    /// Rollouts that a batch is filled up to when the settings name no width.
+    let batchWidth: Int
+    let state: AnswerState
+    /// Whether the answer's budget is used up, the usage of this search included.
+    let isSpent: @Sendable (Usage) -> Bool
     /// Whether all values are wanted, whatever the settings.
     var needsAll = false
 
-    var settings: SearchSettings { guidance.search }
-    var memory: SearchMemory { state.memory }
+    var memory: SearchMemory { proposer.memory }
 
     func outcome(for proposal: Proposal) async throws -> SearchOutcome {
         memory.advance(to: state.response)
@@ -59,7 +66,7 @@ struct CandidateSearch {
         while true {
             let view = StepView(proposal, at: state, search: self, lost: lost)
             let verdict = judge(view)
-            let isSpent = state.isSpent(adding: usage)
+            let isSpent = isSpent(usage)
             if verdict.open.isEmpty, !isSpent {
                 audit = audit ?? Audit(of: verdict, view, self)
                 if let unknown = audit?.unknown(in: view), !unknown.isEmpty {
@@ -127,10 +134,10 @@ struct CandidateSearch {
     /// Scores are differences of values over α, which must be numbers wherever values lie.
     private func checkScale() throws {
         guard let range, range.lowerBound.isFinite, range.upperBound.isFinite,
-            !((range.upperBound - range.lowerBound) / guidance.alpha).isFinite
+            !((range.upperBound - range.lowerBound) / alpha).isFinite
         else { return }
         throw TransferQError.invalidParameter(
-            name: "alpha", value: "\(guidance.alpha)",
+            name: "alpha", value: "\(alpha)",
             requirement: "so large that the range of the reward, \(range.lowerBound)...\(range.upperBound), divided by "
                 + "it is a finite number")
     }
@@ -194,7 +201,7 @@ struct CandidateSearch {
             }
             let scores = Dictionary(
                 uniqueKeysWithValues: zip(left, values.estimates).map { index, estimate in
-                    (index, view.proposal.priorities[index] + estimate.value / guidance.alpha)
+                    (index, view.proposal.priorities[index] + estimate.value / alpha)
                 })
             left = Array(left.sorted { (scores[$0] ?? 0) > (scores[$1] ?? 0) }.prefix((left.count + 1) / 2))
         }
@@ -209,8 +216,8 @@ struct CandidateSearch {
         if rollouts.lookAhead.sampling.isGreedy {
             if settings.isOn(.reuse) { place.beginning = memory.beginning(of: text) }
             // Where the tilted policy rolls out, it comes through the states of coming steps.
-            let isTilted = rollouts.scorer.policy === guidance.tilted(state.task)
-            if settings.isOn(.lookAhead), isTilted { place.candidateCount = guidance.k }
+            let isTilted = rollouts.scorer.policy === proposer.policy
+            if settings.isOn(.lookAhead), isTilted { place.candidateCount = proposer.count }
         } else if rollouts.isMean, count > 1, settings.isOn(.prune), range != nil, !needsAll {
             // Racing: a quarter of the rollouts, then as many again as there are.
             let done = memory.partial(of: text).count

@@ -22,7 +22,7 @@ extension CandidateSearch {
         while ahead < path.count, places.count < width, confidence > Self.leastConfidence {
             if ahead == end {
                 end = min(path.count, ahead + stride(places: places.count, ahead: ahead))
-                proposals = try await guidance.proposals(along: Array(path.prefix(end - 1)), from: state)
+                proposals = try await proposer.proposals(along: Array(path.prefix(end - 1)), from: state)
             }
             let there = state.ahead(Array(path.prefix(ahead)))
             let proposal = proposals[ahead]
@@ -50,7 +50,7 @@ extension CandidateSearch {
     ) -> [ValuePlace]? {
         let anchor = view.proposal.anchor
         guard open.contains(anchor), isPrunedByValue, isKnownAhead(anchor, view) else { return nil }
-        return anchors(on: guidance.expectedPath(of: view.proposal, from: state), from: 0, rollouts)
+        return anchors(on: proposer.expectedPath(of: view.proposal, from: state), from: 0, rollouts)
     }
 
     /// Whether what some candidates are worth excludes others.
@@ -60,7 +60,7 @@ extension CandidateSearch {
     /// one that rolls out chooses the way the first one only.
     private func anchors(on path: [Token], from start: Int, _ rollouts: any RolloutEstimator) -> [ValuePlace] {
         guard isPrunedByValue else { return [] }
-        let isTilted = rollouts.scorer.policy === guidance.tilted(state.task)
+        let isTilted = rollouts.scorer.policy === proposer.policy
         let places = path.indices.dropFirst(start).prefix(isTilted ? Self.anchorsAhead : start == 0 ? 1 : 0)
         return places.compactMap { step in
             memory.estimate(of: state.response + path.prefix(step + 1)) == nil
@@ -75,7 +75,7 @@ extension CandidateSearch {
     private static let leastConfidence = 0.5
 
     /// Rollouts that a batch is filled up to.
-    private var width: Int { settings.width ?? state.task.batchWidth }
+    private var width: Int { settings.width ?? batchWidth }
 
     /// Of the open candidates those that still matter if the anchor is worth what the last choice was, and the anchor.
     private func firstWanted(_ open: [Int], _ view: StepView) -> [Int] {
@@ -92,25 +92,13 @@ extension CandidateSearch {
     /// The tokens that the answer takes if no other candidate wins, as far as they are known, without an end.
     private func expectedPath(_ view: StepView) -> [Token] {
         let best = view.best(among: Array(view.values.indices)) ?? view.proposal.anchor
-        return guidance.expectedPath(through: view.proposal.tokens[best], from: state)
+        return proposer.expectedPath(through: view.proposal.tokens[best], from: state)
     }
 
     /// How many coming states to have the candidates of in one pass.
     private func stride(places: Int, ahead: Int) -> Int {
         let perStep = max(1, Double(places) / Double(ahead))
         return min(8, max(2, Int(Double(width - places) / perStep)))
-    }
-}
-
-extension Guidance {
-    /// The tokens that the answer takes if no candidate wins that does not win at equal values.
-    func expectedPath(of proposal: Proposal, from state: DecodingState) -> [Token] {
-        expectedPath(through: proposal.tokens[proposal.anchor], from: state)
-    }
-
-    fileprivate func expectedPath(through token: Token, from state: DecodingState) -> [Token] {
-        let path = [token] + state.memory.beginning(of: state.response + [token]).tokens
-        return Array(path.prefix { !state.task.vocabulary.isEnd($0) }.prefix(state.remainingLength))
     }
 }
 

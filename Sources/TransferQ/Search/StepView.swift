@@ -1,7 +1,7 @@
 /// What is known of the candidates of one state.
 struct StepView {
     let proposal: Proposal
-    let state: DecodingState
+    let state: AnswerState
     /// Q of each; nil where it is not known, −∞ for an impossible candidate.
     var values: [Double?]
     /// Bounds of Q of each.
@@ -14,14 +14,14 @@ struct StepView {
     let origin: Double
     let alpha: Double
 
-    init(_ proposal: Proposal, at state: DecodingState, search: CandidateSearch, lost: Set<Int> = []) {
+    init(_ proposal: Proposal, at state: AnswerState, search: CandidateSearch, lost: Set<Int> = []) {
         self.proposal = proposal
         self.state = state
         self.lost = lost
-        alpha = search.guidance.alpha
+        alpha = search.alpha
         let range = search.range
         let texts = proposal.tokens.map { state.response + [$0] }
-        values = texts.map { state.memory.estimate(of: $0)?.value }
+        values = texts.map { search.memory.estimate(of: $0)?.value }
         origin =
             range.flatMap { $0.upperBound.isFinite ? $0.upperBound : nil }
             ?? values.compactMap { $0 }.filter(\.isFinite).max() ?? 0
@@ -33,7 +33,7 @@ struct StepView {
             if let value {
                 (low, high) = (value, value)
             } else if let range {
-                let partial = state.memory.partial(of: text)
+                let partial = search.memory.partial(of: text)
                 let sum = partial.reduce(0) { $0 + $1.reward }
                 let rest = rollouts - Double(partial.count)
                 // Rounding of the sum must not exclude what the mean would not.
@@ -149,7 +149,7 @@ extension CandidateSearch {
         let first = known ?? memory.lastValue ?? scale.typical
         var (rival, toBeat) = (anchor, first)
         if let best, let value = view.values[best], value.isFinite { (rival, toBeat) = (best, value) }
-        toBeat += guidance.alpha * (view.proposal.priorities[rival] - view.proposal.priorities[index])
+        toBeat += alpha * (view.proposal.priorities[rival] - view.proposal.priorities[index])
         return memory.differences.chance(
             above: scale.surprise(of: toBeat, beside: first), spread: scale.spread,
             isGuess: known == nil)
@@ -157,14 +157,14 @@ extension CandidateSearch {
 
     /// The scale that values differ on; with the range that the user states where the reward states none.
     var scale: ValueScale {
-        var scale = estimator.valueScale(state.task.confidenceCalibration)
+        var scale = estimator.valueScale(calibration)
         if scale.range == nil, estimator.valueRange == nil { scale.range = settings.range }
         // An interval without an end has no middle to stretch around.
         if let range = scale.range, !(range.upperBound - range.lowerBound).isFinite { scale.range = nil }
         return scale
     }
 
-    func isAudited(_ token: Token, _ state: DecodingState) -> Bool {
+    func isAudited(_ token: Token) -> Bool {
         state.noise(.audit).derived(Int(token)).uniform < settings.audit
     }
 }

@@ -2,7 +2,7 @@
 /// or come out of numbers that overflow.
 extension ValueEstimator {
     /// - Throws: ``TransferQError`` that names the estimator and the first offending candidate.
-    func checkedEstimates(for candidates: [[Token]], in state: DecodingState) async throws -> ValueEstimates {
+    func checkedEstimates(for candidates: [[Token]], in state: AnswerState) async throws -> ValueEstimates {
         let values = try await estimates(for: candidates, in: state)
         try check(values, of: candidates)
         return values
@@ -33,7 +33,7 @@ extension ValueEstimator {
 
 extension RolloutEstimator {
     /// As for candidates.
-    func checkedEstimates(for places: [ValuePlace], in state: DecodingState) async throws -> ValueEstimates {
+    func checkedEstimates(for places: [ValuePlace], in state: AnswerState) async throws -> ValueEstimates {
         let values = try await estimates(for: places, in: state)
         try check(values, of: places.map(\.prefix))
         return values

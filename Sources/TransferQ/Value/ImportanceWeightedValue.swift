@@ -30,7 +30,7 @@ struct ImportanceWeightedValue: RolloutEstimator {
         isEveryRolloutPossible = baselineReward != nil || reference === scorer.policy
     }
 
-    func estimates(for places: [ValuePlace], in state: DecodingState) async throws -> ValueEstimates {
+    func estimates(for places: [ValuePlace], in state: AnswerState) async throws -> ValueEstimates {
         var (branches, usage) = try await scorer.branches(
             for: places, in: state, forRatios: baselineReward == nil)
         let logWeights: [[Double]]

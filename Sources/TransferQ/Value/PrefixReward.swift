@@ -7,7 +7,7 @@ struct PrefixReward: ValueEstimator {
     var valueRange: ClosedRange<Double>? { reward.range }
     func valueScale(_ calibration: ConfidenceCalibration) -> ValueScale { ValueScale(of: reward, calibration) }
 
-    func estimates(for candidates: [[Token]], in state: DecodingState) async throws -> ValueEstimates {
+    func estimates(for candidates: [[Token]], in state: AnswerState) async throws -> ValueEstimates {
         let completions = try await state.completions(adding: candidates, for: reward)
         var usage = Usage()
         let scores = try await UniqueCompletions(completions).scores(by: reward, usage: &usage)

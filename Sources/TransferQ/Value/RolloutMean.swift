@@ -8,7 +8,7 @@ struct RolloutMean: RolloutEstimator {
     var isMean: Bool { true }
     var valueRange: ClosedRange<Double>? { scorer.reward.range }
 
-    func estimates(for places: [ValuePlace], in state: DecodingState) async throws -> ValueEstimates {
+    func estimates(for places: [ValuePlace], in state: AnswerState) async throws -> ValueEstimates {
         let (branches, usage) = try await scorer.branches(for: places, in: state, forRatios: false)
         return ValueEstimates(estimates: branches.map { ValueEstimate(meanOf: $0.rollouts) }, usage: usage)
     }

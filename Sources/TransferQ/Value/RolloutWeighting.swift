@@ -6,17 +6,6 @@ struct RolloutWeighting: Sendable {
     /// Finite log-weights are kept within ±this of their candidate's mean; nil leaves them alone.
     let clip: Double?
 
-    init(from parameters: inout ParameterReader) throws {
-        lookAhead = try LookAhead(from: &parameters, rollouts: 8)
-        beta = try parameters.number(
-            "beta", default: 1, "a finite number of at least 1e-9",
-            "KL penalty that the policies are aligned with, in reward per nat"
-        ) { $0 >= 1e-9 }
-        clip = try parameters.optionalNumber(
-            "clip", "a finite number above 0", "keep log-weights within this of their candidate's mean, nats"
-        ) { $0 > 0 }
-    }
-
     /// reward/β, nats.
     ///
     /// - Throws: ``TransferQError/invalidParameter(name:value:requirement:)`` where that is no finite number.

@@ -11,7 +11,7 @@ struct SoftValue: RolloutEstimator {
 
     var isMean: Bool { false }
 
-    func estimates(for places: [ValuePlace], in state: DecodingState) async throws -> ValueEstimates {
+    func estimates(for places: [ValuePlace], in state: AnswerState) async throws -> ValueEstimates {
         var (branches, usage) = try await scorer.branches(for: places, in: state, forRatios: true)
         let ratios = try await scorer.logRatios(of: branches, in: state, usage: &usage)
         let estimates = try branches.indices.map { index in

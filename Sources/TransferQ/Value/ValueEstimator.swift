@@ -4,7 +4,7 @@ public protocol ValueEstimator: Sendable {
     var name: String { get }
 
     /// One estimate per candidate, in order.
-    func estimates(for candidates: [[Token]], in state: DecodingState) async throws -> ValueEstimates
+    func estimates(for candidates: [[Token]], in state: AnswerState) async throws -> ValueEstimates
 
     /// The closed interval that every estimate lies in, when there is one: what pruning by bounds goes by. Its lower end is
     /// −∞ where candidates may be ``ValueEstimate/impossible(rollouts:)``.
@@ -28,14 +28,14 @@ protocol RolloutEstimator: ValueEstimator {
     var isMean: Bool { get }
 
     /// One estimate per place, in order, from the rollouts that the place asks for.
-    func estimates(for places: [ValuePlace], in state: DecodingState) async throws -> ValueEstimates
+    func estimates(for places: [ValuePlace], in state: AnswerState) async throws -> ValueEstimates
 }
 
 extension RolloutEstimator {
     var lookAhead: LookAhead { scorer.lookAhead }
     func valueScale(_ calibration: ConfidenceCalibration) -> ValueScale { ValueScale(of: scorer.reward, calibration) }
 
-    func estimates(for candidates: [[Token]], in state: DecodingState) async throws -> ValueEstimates {
+    func estimates(for candidates: [[Token]], in state: AnswerState) async throws -> ValueEstimates {
         let places = candidates.map { ValuePlace(candidate: $0, numbers: 0..<lookAhead.rollouts) }
         return try await estimates(for: places, in: state)
     }

@@ -29,7 +29,7 @@ struct HeadValue: ValueEstimator {
         ValueScale(spread: head.differenceSpread, slope: calibration.slope)
     }
 
-    func estimates(for candidates: [[Token]], in state: DecodingState) async throws -> ValueEstimates {
+    func estimates(for candidates: [[Token]], in state: AnswerState) async throws -> ValueEstimates {
         let continuations = candidates.map { Continuation(prefix: $0, tokens: []) }
         let readings = try await policy.read(continuations, after: state.response, wantsStates: true)
         let estimates = try readings.map { reading in

@@ -19,14 +19,14 @@ struct RolloutScorer: Sendable {
     ///
     /// - Parameter forRatios: whether ``logRatios(of:in:usage:)`` is to come, for which the reference reads the rollouts.
     func branches(
-        for places: [ValuePlace], in state: DecodingState, forRatios: Bool
+        for places: [ValuePlace], in state: AnswerState, forRatios: Bool
     ) async throws -> ([Branch], Usage) {
-        let conversation = state.task.conversation
+        let conversation = state.conversation
         var usage = Usage()
         let rollouts = try await self.rollouts(
             from: places, in: state, wantsStates: try await reward.reads(policy, in: conversation), usage: &usage)
         var readings: [[Reading]]?
-        let reference = state.task.reference
+        let reference = state.reference
         if forRatios, reference !== policy, try await reward.reads(reference, in: conversation) {
             readings = try await read(places, rollouts, by: reference, in: state, wantsStates: true, usage: &usage)
         }
@@ -53,9 +53,9 @@ struct RolloutScorer: Sendable {
 
     /// The policy's rollouts of each place.
     private func rollouts(
-        from places: [ValuePlace], in state: DecodingState, wantsStates: Bool, usage: inout Usage
+        from places: [ValuePlace], in state: AnswerState, wantsStates: Bool, usage: inout Usage
     ) async throws -> [[Rollout]] {
-        let plan = RolloutPlan(places, in: state, lookAhead: lookAhead, wantsStates: wantsStates)
+        let plan = PlaceRollouts(places, in: state, lookAhead: lookAhead, wantsStates: wantsStates)
         var request = RolloutRequest(
             response: state.response, starts: plan.starts, sampling: lookAhead.sampling, wantsStates: wantsStates)
         request.candidateCount = places.map(\.candidateCount).max() ?? 0
@@ -79,7 +79,7 @@ struct RolloutScorer: Sendable {
 
     /// The reference's readings of all rollouts, place by place.
     private func read(
-        _ places: [ValuePlace], _ rollouts: [[Rollout]], by reference: any Policy, in state: DecodingState,
+        _ places: [ValuePlace], _ rollouts: [[Rollout]], by reference: any Policy, in state: AnswerState,
         wantsStates: Bool, usage: inout Usage
     ) async throws -> [[Reading]] {
         let continuations = zip(places, rollouts).flatMap { place, branch in
@@ -96,8 +96,8 @@ struct RolloutScorer: Sendable {
     /// log(ρ_sft(τ|s,z) / ρ_BL(τ|s,z)) of every rollout, branch by branch; zero when both are one policy.
     ///
     /// - Parameter usage: counts what the reference reads.
-    func logRatios(of branches: [Branch], in state: DecodingState, usage: inout Usage) async throws -> [[Double]] {
-        let reference = state.task.reference
+    func logRatios(of branches: [Branch], in state: AnswerState, usage: inout Usage) async throws -> [[Double]] {
+        let reference = state.reference
         guard reference !== policy else { return branches.map { $0.rollouts.map { _ in 0 } } }
         let known = branches.compactMap(\.readings)
         let readings =
@@ -108,94 +108,6 @@ struct RolloutScorer: Sendable {
                 wantsStates: false, usage: &usage)
         return zip(branches, readings).map { branch, readings in
             zip(branch.rollouts, readings).map { $1.logProbability - $0.rollout.logProbability }
-        }
-    }
-}
-
-/// What a policy has to write for a number of places, nothing twice.
-///
-/// A greedy rollout that passes another place *is* that place's rollout from there on (theory.md section 7), so the
-/// other follows it: the one rollout is made as long as both need.
-struct RolloutPlan {
-    private enum Source {
-        /// The candidate ends the response.
-        case complete
-        /// What is known suffices.
-        case known(Rollout)
-        case start(Int)
-        /// The tokens of a start's rollout behind the first so many.
-        case following(Int, after: Int)
-    }
-
-    private(set) var starts: [RolloutRequest.Start] = []
-    private var sources: [Source] = []
-    private let places: [ValuePlace]
-    private var lengths: [Int] = []
-
-    init(_ places: [ValuePlace], in state: DecodingState, lookAhead: LookAhead, wantsStates: Bool) {
-        self.places = places
-        let vocabulary = state.task.vocabulary
-        // The shallowest first: others may follow it.
-        var owners: [Int: Int] = [:]
-        lengths = places.map {
-            min($0.horizon ?? lookAhead.horizon, max(0, state.remainingLength - $0.prefix.count))
-        }
-        sources = [Source](repeating: .complete, count: places.count)
-        for index in places.indices.sorted(by: { places[$0].prefix.count < places[$1].prefix.count }) {
-            let place = places[index]
-            if place.candidate.last.map(vocabulary.isEnd) ?? false || lengths[index] == 0 { continue }
-            let beginning = place.beginning
-            if beginning.finishReason == .stop || beginning.tokens.count >= lengths[index], !wantsStates {
-                sources[index] = .known(beginning.dropping(0, length: lengths[index]))
-                continue
-            }
-            let leader = starts.indices.first { start in
-                guard lookAhead.sampling.isGreedy, !wantsStates, let owner = owners[start] else { return false }
-                let text = places[owner].prefix + starts[start].beginning.tokens
-                return place.prefix.count > places[owner].prefix.count && text.starts(with: place.prefix)
-            }
-            if let leader, let owner = owners[leader] {
-                let skipped = place.prefix.count - places[owner].prefix.count
-                starts[leader].maximumLength = max(starts[leader].maximumLength, skipped + lengths[index])
-                sources[index] = .following(leader, after: skipped)
-                continue
-            }
-            owners[starts.count] = index
-            sources[index] = .start(starts.count)
-            starts.append(
-                RolloutRequest.Start(
-                    prefix: place.prefix, beginning: beginning.dropping(0, length: lengths[index]),
-                    maximumLength: lengths[index], numbers: place.numbers,
-                    noise: state.ahead(place.path).noise(.rollout).derived(prefix: place.candidate)))
-        }
-    }
-
-    func isComplete(_ index: Int) -> Bool {
-        if case .complete = sources[index] { true } else { false }
-    }
-
-    /// The rollouts of each place out of those of the starts.
-    func rollouts(from made: [[Rollout]]) -> [[Rollout]] {
-        places.indices.map { index in
-            switch sources[index] {
-            case .complete: [Rollout(finishReason: .stop)]
-            case .known(let rollout): [rollout]
-            case .start(let start):
-                starts[start].maximumLength == lengths[index]
-                    ? made[start] : made[start].map { $0.dropping(0, length: lengths[index]) }
-            case .following(let start, let skipped):
-                [made[start][0].dropping(skipped, length: lengths[index])]
-            }
-        }
-    }
-}
-
-extension Usage {
-    /// Counts texts that a reward reads.
-    mutating func add(scored completions: some Sequence<Completion>) {
-        for completion in completions {
-            rewardCalls += 1
-            scoredTokens += completion.tokens.count
         }
     }
 }
