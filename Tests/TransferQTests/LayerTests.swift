@@ -60,6 +60,14 @@ import Testing
         return code.matches(of: declaration.anchorsMatchLineEndings()).map(\.output.1)
     }
 
+    /// π_tilt·exp(Q/α) stands in one place.
+    @Test func onlyTheTiltedDistributionDividesByAlpha() throws {
+        for source in try Self.sources() where source.file != "Value/TiltedDistribution.swift" {
+            let division = source.code.firstMatch(of: /\/=?\s*(?:\w+\.)*alpha\b/)
+            #expect(division == nil, "\(source.file) divides by alpha")
+        }
+    }
+
     @Test func commentsAndLiteralsAreNoCode() {
         let text = """
             let a = "Search /* \\(b) */ \\"x" // Search

@@ -189,11 +189,11 @@ public struct Guidance: Sendable {
         }
         let distribution = try tilted(alpha)
         let chosen = distribution.choose(tokens: tokens, noise: state.noise(.choice))
-        let probabilities = distribution.probabilities
+        let (scores, probabilities) = (distribution.scores, distribution.probabilities)
         let scored = tokens.indices.map { index in
             scoredCandidate(
                 [tokens[index]], estimates[index], logProbability: logReference[index],
-                score: distribution.scores[index], probability: probabilities[index])
+                score: scores[index], probability: probabilities[index])
         }
         return Decision(
             tokens: [tokens[chosen]], candidates: scored.sorted { $0.probability > $1.probability },
@@ -248,11 +248,11 @@ public struct Guidance: Sendable {
             choice == .sample
             ? distribution.choose(tokens: places, noise: state.noise(.choice)) : distribution.mostLikely
         values.usage.rolloutTokens += blocks.reduce(0) { $0 + $1.tokens.count } - blocks[chosen].tokens.count
-        let probabilities = distribution.probabilities
+        let (scores, probabilities) = (distribution.scores, distribution.probabilities)
         var scored = blocks.indices.map { index in
             scoredCandidate(
                 blocks[index].tokens, values.estimates[index], logProbability: blocks[index].logProbability,
-                score: distribution.scores[index], probability: probabilities[index])
+                score: scores[index], probability: probabilities[index])
         }
         scored.sort { $0.probability > $1.probability }
         return Decision(

@@ -19,16 +19,16 @@ struct Audit {
     /// cannot win.
     func unknown(in view: StepView) -> [Int] {
         let contenders = view.contenders
-        let open = candidates.filter { view.values[$0] == nil && contenders.contains($0) }
+        let open = candidates.filter { !view.isKnown($0) && contenders.contains($0) }
         let isComparable = candidates.contains { contenders.contains($0) }
-        return (open + (isComparable && view.values[winner] == nil ? [winner] : [])).sorted()
+        return (open + (isComparable && !view.isKnown(winner) ? [winner] : [])).sorted()
     }
 
     /// Counts the check, if it was carried out.
     func report(_ view: StepView, to report: inout SearchReport) {
         guard !candidates.isEmpty, unknown(in: view).isEmpty else { return }
         report.audited = 1
-        let best = view.best(among: (candidates + [winner]).sorted())
-        report.auditMisses = best.map { $0 != winner && view.values[winner] != nil } ?? false ? 1 : 0
+        let best = view.tilted.best(among: (candidates + [winner]).sorted())
+        report.auditMisses = best.map { $0 != winner && view.isKnown(winner) } ?? false ? 1 : 0
     }
 }

@@ -53,7 +53,7 @@ struct CandidateSearch {
 
     func outcome(for proposal: Proposal) async throws -> SearchOutcome {
         memory.advance(to: state.response)
-        try checkScale()
+        if let range { try TiltedDistribution.check(alpha: alpha, range: range) }
         var usage = Usage()
         var report = SearchReport(candidates: proposal.tokens.count)
         if !needsAll, isGated(proposal) {
@@ -99,20 +99,21 @@ struct CandidateSearch {
         _ view: StepView, _ verdict: Verdict, report: inout SearchReport, usage: Usage
     ) -> SearchOutcome {
         let anchor = view.proposal.anchor
-        report.evaluated = view.values.count { $0 != nil }
-        report.isCertified = !view.values.indices.contains { $0 != anchor && view.values[$0] != nil }
+        let known = view.proposal.tokens.indices.filter { view.isKnown($0) }
+        report.evaluated = known.count
+        report.isCertified = !known.contains { $0 != anchor }
         report.expectedError = verdict.risk
         memory.take(risk: verdict.risk)
         let winner = verdict.winner
         // Nothing can be learned from how far impossible candidates are from others.
-        if let first = view.values[anchor], first.isFinite {
-            let others = view.values.indices.filter { $0 != anchor && view.values[$0] != -.infinity }
+        if let first = view.value(of: anchor), first.isFinite {
+            let others = known.filter { $0 != anchor }.compactMap { view.value(of: $0) }.filter { $0 != -.infinity }
             let scale = scale
             memory.learn(
-                surprises: others.compactMap { view.values[$0].map { scale.surprise(of: $0, beside: first) } },
+                surprises: others.map { scale.surprise(of: $0, beside: first) },
                 contested: !report.isCertified, lost: winner != anchor)
         }
-        memory.keep(lastValue: view.values[winner].flatMap { $0.isFinite ? $0 : nil })
+        memory.keep(lastValue: view.value(of: winner).flatMap { $0.isFinite ? $0 : nil })
         let estimates = view.proposal.tokens.map { memory.estimate(of: state.response + [$0]) }
         return SearchOutcome(estimates: estimates, winner: winner, report: report, usage: usage)
     }
@@ -129,17 +130,6 @@ struct CandidateSearch {
         guard let value = rewards.first(where: { !range.contains($0) }) else { return nil }
         memory.reportBroken(step: state.step)
         return value
-    }
-
-    /// Scores are differences of values over α, which must be numbers wherever values lie.
-    private func checkScale() throws {
-        guard let range, range.lowerBound.isFinite, range.upperBound.isFinite,
-            !((range.upperBound - range.lowerBound) / alpha).isFinite
-        else { return }
-        throw TransferQError.invalidParameter(
-            name: "alpha", value: "\(alpha)",
-            requirement: "so large that the range of the reward, \(range.lowerBound)...\(range.upperBound), divided by "
-                + "it is a finite number")
     }
 
     /// The range that values at this step are known to lie in; its lower end is −∞ where candidates may be impossible.
@@ -199,11 +189,12 @@ struct CandidateSearch {
                     memory.keep(rollout, of: state.response + place.prefix)
                 }
             }
-            let scores = Dictionary(
-                uniqueKeysWithValues: zip(left, values.estimates).map { index, estimate in
-                    (index, view.proposal.priorities[index] + estimate.value / alpha)
-                })
-            left = Array(left.sorted { (scores[$0] ?? 0) > (scores[$1] ?? 0) }.prefix((left.count + 1) / 2))
+            let scores = TiltedDistribution(
+                logTilt: left.map { view.proposal.priorities[$0] },
+                values: values.estimates.map { .known($0.value) }, alpha: alpha, origin: 0
+            ).scores
+            let best = left.indices.sorted { scores[$0] > scores[$1] }.prefix((left.count + 1) / 2)
+            left = best.map { left[$0] }
         }
         return Set(open).subtracting(left)
     }

@@ -29,7 +29,7 @@ extension CandidateSearch {
             let anchor = proposal.anchor
             guard proposal.tokens[anchor] == path[ahead] else { return places }
             var view = StepView(proposal, at: there, search: self)
-            view.assume(memory.lastValue, of: anchor)
+            view.tilted.assume(memory.lastValue, of: anchor)
             let open = isGated(proposal) ? [] : judge(view).open
             if !open.isEmpty {
                 var needed = open.filter { $0 != anchor }
@@ -80,18 +80,18 @@ extension CandidateSearch {
     /// Of the open candidates those that still matter if the anchor is worth what the last choice was, and the anchor.
     private func firstWanted(_ open: [Int], _ view: StepView) -> [Int] {
         let anchor = view.proposal.anchor
-        guard view.values[anchor] == nil, open.contains(anchor) else { return open }
+        guard !view.isKnown(anchor), open.contains(anchor) else { return open }
         let middle = range.map { ($0.lowerBound + $0.upperBound) / 2 }
         guard let last = memory.lastValue ?? middle, last.isFinite else { return open }
         var assumed = view
-        assumed.assume(last, of: anchor)
+        assumed.tilted.assume(last, of: anchor)
         let still = judge(assumed).open
         return open.filter { $0 == anchor || still.contains($0) }
     }
 
     /// The tokens that the answer takes if no other candidate wins, as far as they are known, without an end.
     private func expectedPath(_ view: StepView) -> [Token] {
-        let best = view.best(among: Array(view.values.indices)) ?? view.proposal.anchor
+        let best = view.tilted.best(among: Array(view.proposal.tokens.indices)) ?? view.proposal.anchor
         return proposer.expectedPath(through: view.proposal.tokens[best], from: state)
     }
 
@@ -99,14 +99,5 @@ extension CandidateSearch {
     private func stride(places: Int, ahead: Int) -> Int {
         let perStep = max(1, Double(places) / Double(ahead))
         return min(8, max(2, Int(Double(width - places) / perStep)))
-    }
-}
-
-extension StepView {
-    /// Takes a candidate to be worth `value`, when that is not known.
-    mutating func assume(_ value: Double?, of index: Int) {
-        guard let value, values[index] == nil else { return }
-        values[index] = value
-        (lower[index], upper[index]) = (value, value)
     }
 }
