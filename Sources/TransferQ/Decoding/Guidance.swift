@@ -151,10 +151,12 @@ public struct Guidance: Sendable {
     private func search(
         _ state: DecodingState, proposer: Proposer, estimator: any ValueEstimator, needsAll: Bool = false
     ) -> CandidateSearch {
-        CandidateSearch(
-            proposer: proposer, estimator: estimator, settings: search, alpha: alpha,
-            calibration: state.task.confidenceCalibration, batchWidth: state.task.batchWidth, state: state.answer,
-            isSpent: { state.isSpent(adding: $0) }, needsAll: needsAll)
+        let rule = search.rule(state.task.confidenceCalibration)
+        var batching = search.batching(width: state.task.batchWidth)
+        if needsAll { batching.looksAhead = false }
+        return CandidateSearch(
+            proposer: proposer, estimator: estimator, rule: needsAll ? rule.evaluatingAll : rule, alpha: alpha,
+            batching: batching, state: state.answer, isSpent: { state.isSpent(adding: $0) })
     }
 
     /// log π_sft of a proposal's candidates, nats. The choice does not need them.

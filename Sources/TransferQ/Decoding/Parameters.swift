@@ -51,34 +51,3 @@ extension RolloutWeighting {
         ) { $0 > 0 }
     }
 }
-
-extension SearchSettings {
-    init(from parameters: inout ParameterReader) throws {
-        off = Set(
-            try parameters.list("without", "exact speed-ups to switch off: prune, reuse, look-ahead") as [SpeedUp])
-        width = try parameters.optionalInteger(
-            "width", in: 1...10_000,
-            "rollouts that a batch is filled up to with those of coming steps; when not given, as was measured")
-        range = try parameters.range(
-            "reward-range", "the range of a reward that states none; a value outside makes its step be redone in full")
-        confidence = try parameters.optionalNumber(
-            "confidence", "at least 0.5 and below 1",
-            "approximate: leave out candidates whose chances to win come to less than 1 - confidence a step"
-        ) { $0 >= 0.5 && $0 < 1 }
-        audit = try parameters.number(
-            "audit", default: 0.01, "between 0 and 1",
-            "share of the candidates that confidence leaves out and that are evaluated all the same, to check"
-        ) { $0 >= 0 && $0 <= 1 }
-        gateEntropy = try parameters.optionalNumber(
-            "gate-entropy", "a finite number of nats of at least 0",
-            "approximate: no rollouts where the candidates' entropy is below this"
-        ) { $0 >= 0 }
-        gateProbability = try parameters.optionalNumber(
-            "gate-probability", "above 0 and at most 1",
-            "approximate: no rollouts where the first candidate is at least this likely"
-        ) { $0 > 0 && $0 <= 1 }
-        isRace =
-            try parameters.choice("race", default: Switch.off, "approximate: halve the candidates as rollouts grow")
-            == .on
-    }
-}

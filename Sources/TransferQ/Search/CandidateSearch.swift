@@ -37,17 +37,32 @@ public struct SearchReport: Hashable, Sendable {
 struct CandidateSearch {
     let proposer: Proposer
     let estimator: any ValueEstimator
-    let settings: SearchSettings
+    let rule: SkipRule
     /// In units of reward per nat.
     let alpha: Double
-    let calibration: ConfidenceCalibration
-    /// Rollouts that a batch is filled up to when the settings name no width.
-    let batchWidth: Int
+    let batching: SearchBatching
     let state: AnswerState
     /// Whether the answer's budget is used up, the usage of this search included.
     let isSpent: @Sendable (Usage) -> Bool
-    /// Whether all values are wanted, whatever the settings.
-    var needsAll = false
+    /// Of the estimator; nil for values that are had whole only.
+    let plan: RolloutPlan?
+    /// Of the confidence rule; nil without one.
+    private let scale: ValueScale?
+
+    init(
+        proposer: Proposer, estimator: any ValueEstimator, rule: SkipRule, alpha: Double, batching: SearchBatching,
+        state: AnswerState, isSpent: @escaping @Sendable (Usage) -> Bool
+    ) {
+        self.proposer = proposer
+        self.estimator = estimator
+        self.rule = rule
+        self.alpha = alpha
+        self.batching = batching
+        self.state = state
+        self.isSpent = isSpent
+        plan = estimator.rolloutPlan
+        scale = rule.confidence?.scale(of: estimator, statedRange: rule.bounds.statedRange)
+    }
 
     var memory: SearchMemory { proposer.memory }
 
@@ -56,7 +71,7 @@ struct CandidateSearch {
         if let range { try TiltedDistribution.check(alpha: alpha, range: range) }
         var usage = Usage()
         var report = SearchReport(candidates: proposal.tokens.count)
-        if !needsAll, isGated(proposal) {
+        if rule.gate?.leaves(proposal) ?? false {
             report.isGated = true
             let estimates = [ValueEstimate?](repeating: nil, count: proposal.tokens.count)
             return SearchOutcome(estimates: estimates, winner: proposal.anchor, report: report)
@@ -68,9 +83,9 @@ struct CandidateSearch {
             let verdict = judge(view)
             let isSpent = isSpent(usage)
             if verdict.open.isEmpty, !isSpent {
-                audit = audit ?? Audit(of: verdict, view, self)
+                audit = audit ?? Audit(of: verdict, view, by: rule.confidence)
                 if let unknown = audit?.unknown(in: view), !unknown.isEmpty {
-                    usage += try await evaluate(try await plan(unknown, view: view))
+                    usage += try await evaluate(try await places(for: unknown, view))
                     continue
                 }
             }
@@ -78,21 +93,24 @@ struct CandidateSearch {
                 audit?.report(view, to: &report)
                 return conclude(view, verdict, report: &report, usage: usage)
             }
-            if settings.isRace, let rollouts = estimator as? any RolloutEstimator, !needsAll {
-                lost.formUnion(try await race(verdict.open, view, rollouts, usage: &usage))
+            if let race = rule.race, let plan {
+                lost.formUnion(try await losers(of: race, among: verdict.open, view, plan, usage: &usage))
             }
             let wave = verdict.open.filter { !lost.contains($0) }
-            usage += try await evaluate(try await plan(wave, view: view))
+            usage += try await evaluate(try await places(for: wave, view))
             if let value = brokenValue(proposal) { report.outsideRange = value }
         }
     }
 
-    /// Whether the tilted policy is sure enough of itself to be left alone (approximate).
-    func isGated(_ proposal: Proposal) -> Bool {
-        let logs = LogSpace.logSoftmax(proposal.logPolicy)
-        if let least = settings.gateEntropy, LogSpace.entropy(logs) < least { return true }
-        guard let most = settings.gateProbability, let first = proposal.logPolicy.max() else { return false }
-        return exp(first) >= most
+    /// What the rule makes of a state that the answer is at, or may come to.
+    func judge(_ view: StepView) -> Verdict {
+        rule.judge(view, scale: scale, memory: memory, isAnchorAtHand: isKnownAhead(view.proposal.anchor, view))
+    }
+
+    /// Whether a candidate's greedy rollout has but to be extended, so that its value costs next to nothing.
+    func isKnownAhead(_ index: Int, _ view: StepView) -> Bool {
+        guard let plan, plan.lookAhead.sampling.isGreedy, batching.reuses else { return false }
+        return !memory.beginning(of: view.state.response + [view.proposal.tokens[index]]).tokens.isEmpty
     }
 
     private func conclude(
@@ -108,9 +126,8 @@ struct CandidateSearch {
         // Nothing can be learned from how far impossible candidates are from others.
         if let first = view.value(of: anchor), first.isFinite {
             let others = known.filter { $0 != anchor }.compactMap { view.value(of: $0) }.filter { $0 != -.infinity }
-            let scale = scale
             memory.learn(
-                surprises: others.map { scale.surprise(of: $0, beside: first) },
+                surprises: scale.map { scale in others.map { scale.surprise(of: $0, beside: first) } } ?? [],
                 contested: !report.isCertified, lost: winner != anchor)
         }
         memory.keep(lastValue: view.value(of: winner).flatMap { $0.isFinite ? $0 : nil })
@@ -120,7 +137,7 @@ struct CandidateSearch {
 
     /// A value outside the range that the user stated; from then on the step is one without a range.
     private func brokenValue(_ proposal: Proposal) -> Double? {
-        guard let range = settings.range, estimator.valueRange == nil, memory.brokenStep != state.step else {
+        guard let range = rule.bounds.statedRange, estimator.valueRange == nil, memory.brokenStep != state.step else {
             return nil
         }
         let rewards = proposal.tokens.flatMap { token in
@@ -135,29 +152,25 @@ struct CandidateSearch {
     /// The range that values at this step are known to lie in; its lower end is −∞ where candidates may be impossible.
     var range: ClosedRange<Double>? {
         if let range = estimator.valueRange { return range }
-        guard estimator is PrefixReward || (estimator as? any RolloutEstimator)?.isMean ?? false else { return nil }
-        return memory.brokenStep == state.step ? nil : settings.range
+        guard estimator.isMeanOfRewards else { return nil }
+        return memory.brokenStep == state.step ? nil : rule.bounds.statedRange
     }
 
     // MARK: Evaluation
 
     /// Has places evaluated and remembers what they come to.
     private func evaluate(_ places: [ValuePlace]) async throws -> Usage {
-        guard let rollouts = estimator as? any RolloutEstimator else {
-            let values = try await estimator.checkedEstimates(for: places.map(\.candidate), in: state)
+        let values = try await estimator.checkedEstimates(for: places, in: state)
+        guard let plan else {
             for (place, estimate) in zip(places, values.estimates) { keep(estimate, of: place) }
             return values.usage
         }
-        let values = try await rollouts.checkedEstimates(for: places, in: state)
         for (place, estimate) in zip(places, values.estimates) {
             let text = state.response + place.prefix
-            if rollouts.lookAhead.sampling.isGreedy, let rollout = estimate.rollouts.first?.rollout {
-                memory.keep(rollout, of: text)
-            }
+            keepRollout(of: estimate, text, plan)
             let all = memory.partial(of: text) + estimate.rollouts
             // A candidate that ends the response has one rollout, whatever N is.
-            if place.numbers.upperBound >= rollouts.lookAhead.rollouts || estimate.rollouts.count < place.numbers.count
-            {
+            if place.numbers.upperBound >= plan.lookAhead.rollouts || estimate.rollouts.count < place.numbers.count {
                 keep(place.numbers.lowerBound == 0 ? estimate : ValueEstimate(meanOf: all), of: place)
             } else {
                 memory.keep(partial: all, of: text)
@@ -170,49 +183,49 @@ struct CandidateSearch {
         memory.keep(estimate, of: state.response + place.prefix)
     }
 
-    /// Successive halving (approximate): candidates whose unfinished rollouts are worth less drop out.
-    private func race(
-        _ open: [Int], _ view: StepView, _ rollouts: any RolloutEstimator, usage: inout Usage
+    /// A greedy rollout serves others that come along the same way.
+    private func keepRollout(of estimate: ValueEstimate, _ text: [Token], _ plan: RolloutPlan) {
+        guard plan.lookAhead.sampling.isGreedy, let rollout = estimate.rollouts.first?.rollout else { return }
+        memory.keep(rollout, of: text)
+    }
+
+    /// The candidates that drop out of a race.
+    private func losers(
+        of race: RaceRule, among open: [Int], _ view: StepView, _ plan: RolloutPlan, usage: inout Usage
     ) async throws -> Set<Int> {
         var left = open
-        for part in [4, 2] where left.count > 2 {
-            let horizon = max(1, rollouts.lookAhead.horizon / part)
+        for horizon in race.horizons(of: plan.lookAhead.horizon) where left.count > RaceRule.fewest {
             let places = left.map { index in
-                var place = self.place(view.proposal.tokens[index], path: [], rollouts)
+                var place = self.place(view.proposal.tokens[index], path: [], plan)
                 place.horizon = horizon
                 return place
             }
-            let values = try await rollouts.checkedEstimates(for: places, in: state)
+            let values = try await estimator.checkedEstimates(for: places, in: state)
             usage += values.usage
             for (place, estimate) in zip(places, values.estimates) {
-                if rollouts.lookAhead.sampling.isGreedy, let rollout = estimate.rollouts.first?.rollout {
-                    memory.keep(rollout, of: state.response + place.prefix)
-                }
+                keepRollout(of: estimate, state.response + place.prefix, plan)
             }
             let scores = TiltedDistribution(
                 logTilt: left.map { view.proposal.priorities[$0] },
                 values: values.estimates.map { .known($0.value) }, alpha: alpha, origin: 0
             ).scores
-            let best = left.indices.sorted { scores[$0] > scores[$1] }.prefix((left.count + 1) / 2)
+            let best = left.indices.sorted { scores[$0] > scores[$1] }.prefix(race.survivors(of: left.count))
             left = best.map { left[$0] }
         }
         return Set(open).subtracting(left)
     }
 
     /// What to ask for to value a candidate.
-    func place(_ token: Token, path: [Token], _ rollouts: any RolloutEstimator) -> ValuePlace {
-        let count = rollouts.lookAhead.rollouts
+    func place(_ token: Token, path: [Token], _ plan: RolloutPlan) -> ValuePlace {
+        let count = plan.lookAhead.rollouts
         var place = ValuePlace(path: path, candidate: [token], numbers: 0..<count)
         let text = state.response + place.prefix
-        if rollouts.lookAhead.sampling.isGreedy {
-            if settings.isOn(.reuse) { place.beginning = memory.beginning(of: text) }
+        if plan.lookAhead.sampling.isGreedy {
+            if batching.reuses { place.beginning = memory.beginning(of: text) }
             // Where the tilted policy rolls out, it comes through the states of coming steps.
-            let isTilted = rollouts.scorer.policy === proposer.policy
-            if settings.isOn(.lookAhead), isTilted { place.candidateCount = proposer.count }
-        } else if rollouts.isMean, count > 1, settings.isOn(.prune), range != nil, !needsAll {
-            // Racing: a quarter of the rollouts, then as many again as there are.
-            let done = memory.partial(of: text).count
-            place.numbers = done..<min(count, max(1, done == 0 ? (count + 3) / 4 : 2 * done))
+            if batching.notesCandidates, plan.policy === proposer.policy { place.candidateCount = proposer.count }
+        } else if estimator.isMeanOfRewards, count > 1, rule.bounds.prunes, range != nil {
+            place.numbers = rule.bounds.numbers(of: count, done: memory.partial(of: text).count)
         }
         return place
     }

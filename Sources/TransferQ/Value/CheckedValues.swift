@@ -8,7 +8,15 @@ extension ValueEstimator {
         return values
     }
 
-    fileprivate func check(_ values: ValueEstimates, of candidates: [[Token]]) throws {
+    /// The same of places further on, which take a plan.
+    func checkedEstimates(for places: [ValuePlace], in state: AnswerState) async throws -> ValueEstimates {
+        guard let rolloutPlan else { return try await checkedEstimates(for: places.map(\.candidate), in: state) }
+        let values = try await rolloutPlan.estimates(places, state)
+        try check(values, of: places.map(\.prefix))
+        return values
+    }
+
+    private func check(_ values: ValueEstimates, of candidates: [[Token]]) throws {
         guard values.estimates.count == candidates.count else {
             throw TransferQError.valueCount(value: name, expected: candidates.count, got: values.estimates.count)
         }
@@ -28,14 +36,5 @@ extension ValueEstimator {
                     value: name, candidate: candidate, got: estimate.value, range: range)
             }
         }
-    }
-}
-
-extension RolloutEstimator {
-    /// As for candidates.
-    func checkedEstimates(for places: [ValuePlace], in state: AnswerState) async throws -> ValueEstimates {
-        let values = try await estimates(for: places, in: state)
-        try check(values, of: places.map(\.prefix))
-        return values
     }
 }

@@ -11,7 +11,6 @@ struct ImportanceWeightedValue: RolloutEstimator {
     let baselineReward: (any RewardModel)?
     let weighting: RolloutWeighting
 
-    var isMean: Bool { false }
     /// A weighted mean lies where the rewards do, and an impossible candidate below all.
     var valueRange: ClosedRange<Double>? {
         scorer.reward.range.map { isEveryRolloutPossible ? $0 : -.infinity...$0.upperBound }

@@ -4,6 +4,7 @@
 struct PrefixReward: ValueEstimator {
     let reward: any RewardModel
 
+    var isMeanOfRewards: Bool { true }
     var valueRange: ClosedRange<Double>? { reward.range }
     func valueScale(_ calibration: ConfidenceCalibration) -> ValueScale { ValueScale(of: reward, calibration) }
 

@@ -5,7 +5,7 @@
 struct RolloutMean: RolloutEstimator {
     let scorer: RolloutScorer
 
-    var isMean: Bool { true }
+    var isMeanOfRewards: Bool { true }
     var valueRange: ClosedRange<Double>? { scorer.reward.range }
 
     func estimates(for places: [ValuePlace], in state: AnswerState) async throws -> ValueEstimates {

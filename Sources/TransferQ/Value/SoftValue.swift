@@ -9,8 +9,6 @@ struct SoftValue: RolloutEstimator {
     let scorer: RolloutScorer
     let weighting: RolloutWeighting
 
-    var isMean: Bool { false }
-
     func estimates(for places: [ValuePlace], in state: AnswerState) async throws -> ValueEstimates {
         var (branches, usage) = try await scorer.branches(for: places, in: state, forRatios: true)
         let ratios = try await scorer.logRatios(of: branches, in: state, usage: &usage)

@@ -1,4 +1,6 @@
 /// Estimates Q(s, z) for candidates z after a response; a candidate is one token, or a block of them.
+///
+/// One of your own needs ``estimates(for:in:)``; what the other members tell saves work, or keeps it checked.
 public protocol ValueEstimator: Sendable {
     /// For messages; the type's name unless it says otherwise.
     var name: String { get }
@@ -12,51 +14,21 @@ public protocol ValueEstimator: Sendable {
 
     /// What is known of how values differ before any is.
     func valueScale(_ calibration: ConfidenceCalibration) -> ValueScale
+
+    /// Whether every value is a reward, or the plain mean of some, and so lies in the range that a user states for a reward
+    /// that states none.
+    var isMeanOfRewards: Bool { get }
+
+    /// How a search may ask for the values in parts; nil for values that are had whole only.
+    var rolloutPlan: RolloutPlan? { get }
 }
 
 extension ValueEstimator {
     public var name: String { String(describing: Self.self) }
     public var valueRange: ClosedRange<Double>? { nil }
+    public var isMeanOfRewards: Bool { false }
+    public var rolloutPlan: RolloutPlan? { nil }
     public func valueScale(_ calibration: ConfidenceCalibration) -> ValueScale { ValueScale(slope: calibration.slope) }
-}
-
-/// Values by rollouts: what a search can ask for in parts, and ahead of the step that needs them.
-protocol RolloutEstimator: ValueEstimator {
-    var scorer: RolloutScorer { get }
-
-    /// Whether the value is the plain mean of its rollouts' rewards, so that some of them bound it.
-    var isMean: Bool { get }
-
-    /// One estimate per place, in order, from the rollouts that the place asks for.
-    func estimates(for places: [ValuePlace], in state: AnswerState) async throws -> ValueEstimates
-}
-
-extension RolloutEstimator {
-    var lookAhead: LookAhead { scorer.lookAhead }
-    func valueScale(_ calibration: ConfidenceCalibration) -> ValueScale { ValueScale(of: scorer.reward, calibration) }
-
-    func estimates(for candidates: [[Token]], in state: AnswerState) async throws -> ValueEstimates {
-        let places = candidates.map { ValuePlace(candidate: $0, numbers: 0..<lookAhead.rollouts) }
-        return try await estimates(for: places, in: state)
-    }
-}
-
-/// A candidate whose value is wanted, at the state of the call or further on.
-struct ValuePlace: Sendable {
-    /// Tokens between the response and the candidate.
-    var path: [Token] = []
-    var candidate: [Token]
-    /// Which of the N rollouts.
-    var numbers: Range<Int>
-    /// What a greedy rollout is known to begin with.
-    var beginning = Rollout(finishReason: .length)
-    /// A shorter horizon than the method's, for a first look.
-    var horizon: Int?
-    /// How many candidates the rollout shall carry for each of its tokens.
-    var candidateCount = 0
-
-    /// What follows the response before any rollout.
-    var prefix: [Token] { path + candidate }
 }
 
 /// Q̂(s, z) and what it was computed from.

@@ -1,17 +1,28 @@
+/// How a search fills its batches; what it chooses does not depend on it.
+struct SearchBatching: Sendable {
+    /// Whether a greedy rollout of the chosen candidate goes on in the next step.
+    let reuses: Bool
+    /// Whether greedy rollouts note the candidates that they come past.
+    let notesCandidates: Bool
+    /// Whether candidates of coming steps share a batch with those of this one.
+    var looksAhead: Bool
+    /// Rollouts that a batch is filled up to.
+    let width: Int
+}
+
 extension CandidateSearch {
     /// What to have evaluated now: the `open` candidates of this step that are wanted first, and, where rollouts are
     /// greedy, what coming steps will probably want on the way that the anchor's rollout takes.
     ///
     /// Until another candidate wins, the coming steps follow that rollout, whose next candidates can be had in one pass. When
     /// one wins earlier, what was evaluated behind it is for nothing; the choice is the same.
-    func plan(_ open: [Int], view: StepView) async throws -> [ValuePlace] {
-        guard let rollouts = estimator as? any RolloutEstimator else {
+    func places(for open: [Int], _ view: StepView) async throws -> [ValuePlace] {
+        guard let plan else {
             return open.map { ValuePlace(candidate: [view.proposal.tokens[$0]], numbers: 0..<1) }
         }
-        let looksAhead =
-            settings.isOn(.lookAhead) && rollouts.lookAhead.sampling.isGreedy && !needsAll && !settings.isRace
-        if looksAhead, let anchors = anchorsFirst(open, view, rollouts) { return anchors }
-        var places = firstWanted(open, view).map { place(view.proposal.tokens[$0], path: [], rollouts) }
+        let looksAhead = batching.looksAhead && plan.lookAhead.sampling.isGreedy && rule.race == nil
+        if looksAhead, let anchors = anchorsFirst(open, view, plan) { return anchors }
+        var places = firstWanted(open, view).map { place(view.proposal.tokens[$0], path: [], plan) }
         guard looksAhead else { return places }
 
         let path = expectedPath(view)
@@ -30,41 +41,41 @@ extension CandidateSearch {
             guard proposal.tokens[anchor] == path[ahead] else { return places }
             var view = StepView(proposal, at: there, search: self)
             view.tilted.assume(memory.lastValue, of: anchor)
-            let open = isGated(proposal) ? [] : judge(view).open
+            let open = rule.gate?.leaves(proposal) ?? false ? [] : judge(view).open
             if !open.isEmpty {
                 var needed = open.filter { $0 != anchor }
                 if memory.estimate(of: there.response + [path[ahead]]) == nil { needed.insert(anchor, at: 0) }
                 if places.count + needed.count > width { break }
-                places += needed.map { place(proposal.tokens[$0], path: Array(path.prefix(ahead)), rollouts) }
+                places += needed.map { place(proposal.tokens[$0], path: Array(path.prefix(ahead)), plan) }
                 confidence *= 1 - memory.lossRate
             }
             ahead += 1
         }
-        return places + anchors(on: path, from: ahead, rollouts)
+        return places + anchors(on: path, from: ahead, plan)
     }
 
     /// The anchor and those of coming steps, where all that it takes is to extend one rollout: what they are worth tells
     /// which of the others are wanted at all. Nil where they are known, or do not matter.
     private func anchorsFirst(
-        _ open: [Int], _ view: StepView, _ rollouts: any RolloutEstimator
+        _ open: [Int], _ view: StepView, _ plan: RolloutPlan
     ) -> [ValuePlace]? {
         let anchor = view.proposal.anchor
         guard open.contains(anchor), isPrunedByValue, isKnownAhead(anchor, view) else { return nil }
-        return anchors(on: proposer.expectedPath(of: view.proposal, from: state), from: 0, rollouts)
+        return anchors(on: proposer.expectedPath(of: view.proposal, from: state), from: 0, plan)
     }
 
     /// Whether what some candidates are worth excludes others.
-    private var isPrunedByValue: Bool { settings.isOn(.prune) && (settings.confidence != nil || range != nil) }
+    private var isPrunedByValue: Bool { rule.bounds.prunes && (rule.confidence != nil || range != nil) }
 
     /// The tokens of a path from a place on, as candidates whose values are not known yet, where another policy than the
     /// one that rolls out chooses the way the first one only.
-    private func anchors(on path: [Token], from start: Int, _ rollouts: any RolloutEstimator) -> [ValuePlace] {
+    private func anchors(on path: [Token], from start: Int, _ plan: RolloutPlan) -> [ValuePlace] {
         guard isPrunedByValue else { return [] }
-        let isTilted = rollouts.scorer.policy === proposer.policy
+        let isTilted = plan.policy === proposer.policy
         let places = path.indices.dropFirst(start).prefix(isTilted ? Self.anchorsAhead : start == 0 ? 1 : 0)
         return places.compactMap { step in
             memory.estimate(of: state.response + path.prefix(step + 1)) == nil
-                ? place(path[step], path: Array(path.prefix(step)), rollouts) : nil
+                ? place(path[step], path: Array(path.prefix(step)), plan) : nil
         }
     }
 
@@ -75,7 +86,7 @@ extension CandidateSearch {
     private static let leastConfidence = 0.5
 
     /// Rollouts that a batch is filled up to.
-    private var width: Int { settings.width ?? batchWidth }
+    private var width: Int { batching.width }
 
     /// Of the open candidates those that still matter if the anchor is worth what the last choice was, and the anchor.
     private func firstWanted(_ open: [Int], _ view: StepView) -> [Int] {

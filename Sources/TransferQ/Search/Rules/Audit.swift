@@ -10,9 +10,9 @@ struct Audit {
     let candidates: [Int]
 
     /// - Parameter verdict: one that leaves nothing open.
-    init(of verdict: Verdict, _ view: StepView, _ search: CandidateSearch) {
+    init(of verdict: Verdict, _ view: StepView, by rule: ConfidenceRule?) {
         winner = verdict.winner
-        candidates = verdict.leftOut.filter { search.isAudited(view.proposal.tokens[$0]) }
+        candidates = verdict.leftOut.filter { rule?.isAudited(view.proposal.tokens[$0], in: view.state) ?? false }
     }
 
     /// What still needs a value: the candidates and the choice that they are compared with, unless bounds say that they
