@@ -73,15 +73,15 @@ struct MeasureCommand: AsyncParsableCommand {
         guard window < 8 else { return }
         let clock = ContinuousClock()
         let start = clock.now
-        _ = try await LlamaPolicy(context: subject.context, prompt: tokens).candidates(after: [], count: 1)
+        _ = try await LlamaPolicy(context: subject.context, prompt: tokens).propose(after: [], count: 1)
         subject.promptSpeeds.append(Double(size) / ((clock.now - start) / .seconds(1)))
         let policy = try await LlamaPolicy(context: subject.context, prompt: Array(tokens.prefix(64)))
-        let candidates = try await policy.candidates(after: [], count: 10)
+        let candidates = try await policy.propose(after: [], count: 10)
         let request = RolloutRequest(
             response: [], prefixes: candidates.map { [$0.token] }, count: 1, maximumLength: 17, sampling: .greedy,
             noise: Noise(seed: 0))
         let begin = clock.now
-        let rollouts = try await policy.rollouts(request)
+        let rollouts = try await policy.rollOut(request)
         // A rollout decodes its candidate and all its tokens but the last.
         let decoded = rollouts.joined().reduce(0) { $0 + $1.tokens.count }
         subject.rolloutSpeeds.append(Double(decoded) / ((clock.now - begin) / .seconds(1)))

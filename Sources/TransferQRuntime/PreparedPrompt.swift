@@ -58,8 +58,8 @@ public struct PreparedPrompt: Sendable {
     /// Decodes the prompts ahead of any answer.
     public func readPrompts() async throws {
         try await slot.perform {
-            _ = try await reference.candidates(after: [], count: 1)
-            _ = try await baseline?.candidates(after: [], count: 1)
+            _ = try await reference.propose(after: [], count: 1)
+            _ = try await baseline?.propose(after: [], count: 1)
         }
     }
 

@@ -59,33 +59,25 @@ public final class TabularPolicy: Policy {
         return row[Int(token)]
     }
 
-    public func candidates(after response: [Token], count: Int) async throws -> [Candidate] {
-        Self.candidates(count: count, of: try logRow(after: response))
+    public func propose(_ request: ProposalRequest) async throws -> [Candidate] {
+        Self.candidates(count: request.count, of: try logRow(after: request.response))
     }
 
     private static func candidates(count: Int, of row: [Double]) -> [Candidate] {
         TopK.indices(count: count, of: row).map { Candidate(token: Token($0), logProbability: row[$0]) }
     }
 
-    public func logProbabilities(of tokens: [Token], after response: [Token]) async throws -> [Double] {
-        try tokens.map { try logProbability(of: $0, after: response) }
-    }
-
-    public func read(
-        _ continuations: [Continuation], after response: [Token], wantsStates: Bool
-    ) async throws -> [Reading] {
+    public func score(_ continuations: [Continuation], after response: [Token]) async throws -> [Double] {
         try continuations.map { continuation in
             var text = response + continuation.prefix
-            var sum = 0.0
-            for token in continuation.tokens {
-                sum += try logProbability(of: token, after: text)
-                text.append(token)
+            return try continuation.tokens.reduce(0.0) { sum, token in
+                defer { text.append(token) }
+                return sum + (try logProbability(of: token, after: text))
             }
-            return Reading(logProbability: sum)
         }
     }
 
-    public func rollouts(_ request: RolloutRequest) async throws -> [[Rollout]] {
+    public func rollOut(_ request: RolloutRequest) async throws -> [[Rollout]] {
         try request.starts.map { start in
             try start.numbers.map { try rollout(from: start, request, noise: start.noise(rollout: $0)) }
         }

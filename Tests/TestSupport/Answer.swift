@@ -44,3 +44,13 @@ public struct Answer: Sendable {
         return score(decision.tokens[0]) - score(token)
     }
 }
+
+extension InProcessPolicy {
+    /// What a policy reads, by the pass that gives states or by the one that does not.
+    package func read(
+        _ continuations: [Continuation], after response: [Token], wantsStates: Bool
+    ) async throws -> [Reading] {
+        guard !wantsStates else { return try await read(continuations, after: response) }
+        return try await score(continuations, after: response).map { Reading(logProbability: $0) }
+    }
+}

@@ -36,7 +36,7 @@ import TransferQLlama
     }
 
     /// A policy that takes its time.
-    private final class SlowPolicy: Policy {
+    private final class SlowPolicy: InProcessPolicy {
         let base: LlamaPolicy
         let delay: Int
 
@@ -45,28 +45,22 @@ import TransferQLlama
         var vocabulary: any Vocabulary { base.vocabulary }
         var maximumResponseLength: Int { base.maximumResponseLength }
         var promptLength: Int { base.promptLength }
+        var prompt: [Token] { base.prompt }
         var stateSource: StateSource? { base.stateSource }
 
-        func candidates(after response: [Token], count: Int) async throws -> [Candidate] {
+        func propose(_ request: ProposalRequest) async throws -> [Candidate] {
             try await pause(delay)
-            return try await base.candidates(after: response, count: count)
+            return try await base.propose(request)
         }
 
-        func candidates(after response: [Token], along path: [Token], count: Int) async throws -> [[Candidate]] {
+        func propose(_ request: ProposalRequest, along path: [Token]) async throws -> [[Candidate]] {
             try await pause(delay)
-            return try await base.candidates(after: response, along: path, count: count)
+            return try await base.propose(request, along: path)
         }
 
-        func logProbabilities(of tokens: [Token], after response: [Token]) async throws -> [Double] {
+        func score(_ continuations: [Continuation], after response: [Token]) async throws -> [Double] {
             try await pause(delay)
-            return try await base.logProbabilities(of: tokens, after: response)
-        }
-
-        func logProbabilities(
-            of tokens: [[Token]], after response: [Token], along path: [Token]
-        ) async throws -> [[Double]] {
-            try await pause(delay)
-            return try await base.logProbabilities(of: tokens, after: response, along: path)
+            return try await base.score(continuations, after: response)
         }
 
         func prepare(after response: [Token], along path: [Token]) async throws {
@@ -74,16 +68,14 @@ import TransferQLlama
             try await base.prepare(after: response, along: path)
         }
 
-        func rollouts(_ request: RolloutRequest) async throws -> [[Rollout]] {
+        func rollOut(_ request: RolloutRequest) async throws -> [[Rollout]] {
             try await pause(delay)
-            return try await base.rollouts(request)
+            return try await base.rollOut(request)
         }
 
-        func read(
-            _ continuations: [Continuation], after response: [Token], wantsStates: Bool
-        ) async throws -> [Reading] {
+        func read(_ continuations: [Continuation], after response: [Token]) async throws -> [Reading] {
             try await pause(delay)
-            return try await base.read(continuations, after: response, wantsStates: wantsStates)
+            return try await base.read(continuations, after: response)
         }
     }
 
@@ -170,7 +162,7 @@ import TransferQLlama
             var response: [Token] = []
             var logs: [Double] = []
             for _ in 0..<20 {
-                let best = try await policy.candidates(after: response, count: 3)
+                let best = try await policy.propose(after: response, count: 3)
                 logs += best.map(\.logProbability)
                 response.append(best[0].token)
             }
@@ -180,8 +172,8 @@ import TransferQLlama
         // Somebody else uses cells and gives them back out of order.
         do {
             let other = try await LlamaPolicy(context: context, prompt: model.prompt(continuing: "another one"))
-            let starts = try await other.candidates(after: [], count: 5).map { [$0.token] }
-            _ = try await other.rollouts(EngineTests.request([], starts, length: 7, count: 2, sampling: .ancestral))
+            let starts = try await other.propose(after: [], count: 5).map { [$0.token] }
+            _ = try await other.rollOut(EngineTests.request([], starts, length: 7, count: 2, sampling: .ancestral))
         }
         #expect(try await answer() == first, "bit for bit")
     }
@@ -196,7 +188,7 @@ import TransferQLlama
         @Sendable func steps(_ count: Int) async throws -> Int {
             let policy = try await LlamaPolicy(context: context, prompt: [1, 5, 9])
             var response: [Token] = []
-            for _ in 0..<count { response.append(try await policy.candidates(after: response, count: 1)[0].token) }
+            for _ in 0..<count { response.append(try await policy.propose(after: response, count: 1)[0].token) }
             return response.count
         }
         let gone = Task { await rounds.leave(0) }

@@ -21,9 +21,9 @@ extension EngineTests {
             let plain = try await LlamaPolicy(context: context, prompt: prompt)
             var response: [Token] = []
             for step in 0..<steps {
-                let candidates = try await policy.candidates(after: response, count: 4)
-                _ = try await policy.rollouts(request(response, candidates.map { [$0.token] }, length: 5))
-                _ = try await plain.candidates(after: response, count: 1)
+                let candidates = try await policy.propose(after: response, count: 4)
+                _ = try await policy.rollOut(request(response, candidates.map { [$0.token] }, length: 5))
+                _ = try await plain.propose(after: response, count: 1)
                 // Not always the first, so that every branch gets adopted at some time.
                 let next = candidates[step % 4].token
                 if policy.vocabulary.isEnd(next) { break }
@@ -62,10 +62,10 @@ extension EngineTests {
         var widest = 0.0
         for text in RealModel.prompts.prefix(prompts) {
             let (policy, context) = try await RealModel.policy(text, sequences: 16, cells: 512)
-            let prefixes = try await policy.candidates(after: [], count: 4).map { [$0.token] }
-            let batched = try await policy.rollouts(request([], prefixes, length: 8))
+            let prefixes = try await policy.propose(after: [], count: 4).map { [$0.token] }
+            let batched = try await policy.rollOut(request([], prefixes, length: 8))
             for (prefix, expected) in zip(prefixes, batched.map { $0[0] }) {
-                let single = try await policy.rollouts(request([], [prefix], length: 8))[0][0]
+                let single = try await policy.rollOut(request([], [prefix], length: 8))[0][0]
                 if single.tokens == expected.tokens {
                     #expect(abs(single.logProbability - expected.logProbability) < 8 * tolerance)
                     continue

@@ -27,10 +27,10 @@ import TransferQLlama
 
     @Test func sampledRolloutsDependOnSeedAndIndexOnly() async throws {
         let (policy, _) = try await RealModel.policy("Tell me about rivers.")
-        let prefixes = try await policy.candidates(after: [], count: 3).map { [$0.token] }
-        let together = try await policy.rollouts(
+        let prefixes = try await policy.propose(after: [], count: 3).map { [$0.token] }
+        let together = try await policy.rollOut(
             Self.request([], prefixes, length: 6, count: 3, sampling: .ancestral))
-        let again = try await policy.rollouts(
+        let again = try await policy.rollOut(
             Self.request([], Array(prefixes.reversed()), length: 6, count: 3, sampling: .ancestral))
         #expect(together.map { $0.map(\.tokens) } == again.reversed().map { $0.map(\.tokens) })
         #expect(Set(together[0].map(\.tokens)).count > 1)
@@ -39,9 +39,9 @@ import TransferQLlama
 
     @Test func sampledTokensFollowTheModel() async throws {
         let (policy, _) = try await RealModel.policy("Say yes or no.")
-        let top = try await policy.candidates(after: [], count: 6)
+        let top = try await policy.propose(after: [], count: 6)
         var counts = [Int](repeating: 0, count: top.count + 1)
-        let draws = try await policy.rollouts(
+        let draws = try await policy.rollOut(
             Self.request([], [[]], length: 1, count: 4000, sampling: .ancestral))[0]
         for draw in draws {
             counts[top.firstIndex { $0.token == draw.tokens[0] } ?? top.count] += 1
@@ -153,9 +153,9 @@ import TransferQLlama
         let prompt = try await model.prompt(continuing: "some text")
         let writer = try await LlamaPolicy(context: context, prompt: prompt)
         let reader = try await LlamaPolicy(context: context, prompt: prompt)
-        let response = try await writer.candidates(after: [], count: 3).map(\.token)
-        let prefixes = try await writer.candidates(after: response, count: 4).map { [$0.token] } + [[]]
-        let rollouts = try await writer.rollouts(
+        let response = try await writer.propose(after: [], count: 3).map(\.token)
+        let prefixes = try await writer.propose(after: response, count: 4).map { [$0.token] } + [[]]
+        let rollouts = try await writer.rollOut(
             Self.request(response, prefixes, length: 6, count: 3, sampling: .ancestral))
         let written = zip(prefixes, rollouts).flatMap { prefix, branch in
             branch.map { (Continuation(prefix: prefix, tokens: $0.tokens), $0.logProbability) }
@@ -174,7 +174,7 @@ import TransferQLlama
         #expect(read.last == 0)
         // The reader keeps the candidates it decoded: the next step costs it nothing.
         let decoded = await reader.decodedTokens
-        _ = try await reader.candidates(after: response + prefixes[0], count: 1)
+        _ = try await reader.propose(after: response + prefixes[0], count: 1)
         #expect(await reader.decodedTokens == decoded)
     }
 
@@ -187,32 +187,32 @@ import TransferQLlama
         let prompt = try await model.prompt(for: [Message(role: "user", content: "Hi.")])
         let one = try await LlamaPolicy(context: context, prompt: prompt)
         let other = try await LlamaPolicy(context: context, prompt: prompt)
-        let tokens = try await one.candidates(after: [], count: 6).map { [$0.token] }
-        let before = try await one.rollouts(Self.request([], tokens, length: 4))
+        let tokens = try await one.propose(after: [], count: 6).map { [$0.token] }
+        let before = try await one.rollOut(Self.request([], tokens, length: 4))
         #expect(await context.leasedSequences == 8)
-        let others = try await other.rollouts(Self.request([], tokens, length: 4))
+        let others = try await other.rollOut(Self.request([], tokens, length: 4))
         #expect(before.map { $0.map(\.tokens) } == others.map { $0.map(\.tokens) })
         // And the first goes on as if nothing had happened.
-        let next = try await one.candidates(after: tokens[0], count: 3)
+        let next = try await one.propose(after: tokens[0], count: 3)
         let fresh = try await LlamaPolicy(context: context, prompt: prompt)
-        #expect(try await fresh.candidates(after: tokens[0], count: 3).map(\.token) == next.map(\.token))
+        #expect(try await fresh.propose(after: tokens[0], count: 3).map(\.token) == next.map(\.token))
     }
 
     @Test func cancellationInterruptsARolloutAndLeavesThePolicyUsable() async throws {
         let (policy, context) = try await RealModel.policy("Describe a market.", sequences: 64, cells: 8192)
-        let before = try await policy.candidates(after: [], count: 60)
+        let before = try await policy.propose(after: [], count: 60)
         let request = Self.request([], before.map { [$0.token] }, length: 100)
         let clock = ContinuousClock()
-        let task = Task { try await policy.rollouts(request) }
+        let task = Task { try await policy.rollOut(request) }
         try await Task.sleep(for: .milliseconds(300))
         let start = clock.now
         task.cancel()
         await #expect(throws: CancellationError.self) { try await task.value }
         #expect(clock.now - start < .seconds(1))
         #expect(await context.leasedSequences == 1)
-        let after = try await policy.candidates(after: [], count: 60)
+        let after = try await policy.propose(after: [], count: 60)
         #expect(before == after)
-        let small = try await policy.rollouts(Self.request([], [[before[0].token]], length: 4))
+        let small = try await policy.rollOut(Self.request([], [[before[0].token]], length: 4))
         #expect(small[0][0].tokens.count > 0)
     }
 
@@ -223,10 +223,10 @@ import TransferQLlama
         let one = try await model.prompt(continuing: "One, two, three, four, five.")
         let other = try await model.prompt(continuing: "One, two, and then five.")
         for response in [one, other, Array(one.prefix(3)), [], one] {
-            let got = try await policy.candidates(after: response, count: 5)
+            let got = try await policy.propose(after: response, count: 5)
             let fresh = try await LlamaPolicy(
                 context: context, prompt: model.prompt(for: [Message(role: "user", content: "Count to five.")]))
-            let expected = try await fresh.candidates(after: response, count: 5)
+            let expected = try await fresh.propose(after: response, count: 5)
             #expect(got[0].token == expected[0].token, "after \(vocabulary.text(of: response))")
             #expect(abs(got[0].logProbability - expected[0].logProbability) < Self.tolerance)
         }
@@ -240,27 +240,27 @@ import TransferQLlama
         let sharp = try await SharpModel(seed: 8)
         let small = try await sharp.context(cells: 256, sequences: 8)
         let policy = try await sharp.policy(1, in: small)
-        let tokens = try await policy.candidates(after: [], count: 12).map { [$0.token] }
+        let tokens = try await policy.propose(after: [], count: 12).map { [$0.token] }
             .filter { !policy.vocabulary.isEnd($0[0]) }
         // More rollouts than sequences, and than cells, go in waves.
         let roomy = try await sharp.policy(1, in: sharp.context(sequences: 16))
         for (count, length) in [(10, 4), (6, 60)] {
             let request = request([], Array(tokens.prefix(count)), length: length)
-            let waves = try await policy.rollouts(request)
+            let waves = try await policy.rollOut(request)
             #expect(waves.count == count)
-            #expect(try await roomy.rollouts(request).map { $0.map(\.tokens) } == waves.map { $0.map(\.tokens) })
+            #expect(try await roomy.rollOut(request).map { $0.map(\.tokens) } == waves.map { $0.map(\.tokens) })
         }
-        let many = try await policy.rollouts(
+        let many = try await policy.rollOut(
             request([], [tokens[0]], length: 3, count: 300, sampling: .ancestral))[0]
         #expect(many.count == 300 && Set(many.map(\.tokens)).count > 3)
         await #expect(throws: LlamaError.self) {
-            try await policy.rollouts(request([], [tokens[0]], length: 10_000))
+            try await policy.rollOut(request([], [tokens[0]], length: 10_000))
         }
-        await #expect(throws: LlamaError.self) { try await policy.candidates(after: [-1], count: 1) }
-        await #expect(throws: LlamaError.self) { try await policy.candidates(after: [1 << 30], count: 1) }
+        await #expect(throws: LlamaError.self) { try await policy.propose(after: [-1], count: 1) }
+        await #expect(throws: LlamaError.self) { try await policy.propose(after: [1 << 30], count: 1) }
         await #expect(throws: LlamaError.self) { try await policy.logProbabilities(of: [1 << 30], after: []) }
         await #expect(throws: LlamaError.self) {
-            try await policy.candidates(after: [Token](repeating: 5, count: 300), count: 1)
+            try await policy.propose(after: [Token](repeating: 5, count: 300), count: 1)
         }
         await #expect(throws: LlamaError.promptTooLong(tokens: 9000, limit: 256)) {
             try await LlamaPolicy(context: small, prompt: [Token](repeating: 5, count: 9000))
@@ -274,6 +274,6 @@ import TransferQLlama
             try await LlamaContext(model: model, configuration: .init(cells: 1 << 23, sequences: 1))
         }
         // And after all that the policy still works.
-        #expect(try await policy.rollouts(request([], [tokens[0]], length: 4))[0][0].tokens.count > 0)
+        #expect(try await policy.rollOut(request([], [tokens[0]], length: 4))[0][0].tokens.count > 0)
     }
 }

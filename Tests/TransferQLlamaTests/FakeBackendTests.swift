@@ -73,7 +73,7 @@ import TransferQLlama
         #expect(failures > 3)
         #expect(backend.faults == [])
         // What was announced is decoded, or would wait for somebody's call.
-        for policy in policies { _ = try await policy.candidates(after: [], count: 1) }
+        for policy in policies { _ = try await policy.propose(after: [], count: 1) }
         policies = []
         #expect(await setting.context.leasedSequences == 0)
         #expect(await setting.context.usedCells == 0)
@@ -87,7 +87,7 @@ import TransferQLlama
         let before = prompt + response
         switch kind {
         case 0:
-            let got = try await policy.candidates(after: response, along: path, count: 3)
+            let got = try await policy.propose(ProposalRequest(response: response, count: 3), along: path)
             for (ahead, candidates) in got.enumerated() {
                 let logs = backend.logProbabilities(after: before + path.prefix(ahead))
                 let best = logs.indices.sorted { logs[$0] > logs[$1] }.prefix(3)
@@ -107,7 +107,7 @@ import TransferQLlama
             var request = RolloutRequest(
                 response: response, prefixes: prefixes, count: 2, maximumLength: 4, sampling: sampling, noise: noise)
             request.wantsStates = noise.derived(7).uniform < 0.3
-            for (prefix, rollouts) in zip(prefixes, try await policy.rollouts(request)) {
+            for (prefix, rollouts) in zip(prefixes, try await policy.rollOut(request)) {
                 #expect(rollouts.count == 2)
                 for rollout in rollouts {
                     for (place, token) in rollout.tokens.enumerated() {
@@ -202,7 +202,7 @@ import TransferQLlama
         let backend = setting.backend
         let policies = [try await setting.policy([5, 6]), try await setting.policy([7, 8])]
         // Alone: the call is told to stop, and the policy is as before.
-        let alone = Task { try await policies[0].candidates(after: [20], count: 2) }
+        let alone = Task { try await policies[0].propose(after: [20], count: 2) }
         await backend.waitForCall()
         #expect(!backend.graphSwitch.isRaised)
         alone.cancel()
@@ -210,10 +210,10 @@ import TransferQLlama
         backend.step()
         await #expect(throws: CancellationError.self) { try await alone.value }
         // While the first call is under way two wait, and share the next.
-        let first = Task { try await policies[0].candidates(after: [20], count: 2) }
+        let first = Task { try await policies[0].propose(after: [20], count: 2) }
         await backend.waitForCall()
         let second = Task { try await setting.context.logLoss(of: [10, 11, 12]) }
-        let third = Task { try await policies[1].candidates(after: [21], count: 2) }
+        let third = Task { try await policies[1].propose(after: [21], count: 2) }
         await setting.waitForSequences(3)
         await setting.wait(for: policies[1], tokens: 3)
         backend.step()
@@ -227,7 +227,7 @@ import TransferQLlama
         #expect(try await second.value > 0)
         await #expect(throws: CancellationError.self) { try await third.value }
         for (policy, prompt) in zip(policies, [[5, 6, 20], [7, 8, 20]] as [[Token]]) {
-            let got = try await policy.candidates(after: [20], count: 2)
+            let got = try await policy.propose(after: [20], count: 2)
             let logs = backend.logProbabilities(after: prompt)
             for one in got { #expect(abs(one.logProbability - logs[Int(one.token)]) < 1e-6) }
             if prompt[0] == 5 { #expect(got == candidates) }
@@ -240,7 +240,7 @@ import TransferQLlama
         let policy = try await setting.policy([5, 6])
         let first = Task { try await setting.context.logLoss(of: [10, 11]) }
         await setting.backend.waitForCall()
-        let waiting = Task { try await policy.candidates(after: [], count: 1) }
+        let waiting = Task { try await policy.propose(after: [], count: 1) }
         await setting.wait(for: policy, tokens: 2)
         waiting.cancel()
         setting.backend.setStepped(false)

@@ -55,14 +55,14 @@ import TransferQLlama
         defer { withExtendedLifetime(folder) {} }
         let one = try await LlamaPolicy(context: context, prompt: Self.prompt(100, 1))
         let other = try await LlamaPolicy(context: context, prompt: Self.prompt(context.cells - 102, 2))
-        _ = try await one.candidates(after: [], count: 1)
-        _ = try await other.candidates(after: [], count: 1)
+        _ = try await one.propose(after: [], count: 1)
+        _ = try await other.propose(after: [], count: 1)
         try await one.prepare(after: [7], along: [8, 9, 10])
         await #expect(throws: LlamaError.self) {
             try await one.logProbabilities(of: [[5], [5], [5], [5]], after: [7], along: [8, 9, 10])
         }
         // What fits still works.
-        #expect(try await one.candidates(after: [7], count: 3).count == 3)
-        #expect(try await other.candidates(after: [7], count: 3).count == 3)
+        #expect(try await one.propose(after: [7], count: 3).count == 3)
+        #expect(try await other.propose(after: [7], count: 3).count == 3)
     }
 }

@@ -18,9 +18,9 @@ import TransferQLlama
                 group.addTask {
                     let policy = try await LlamaPolicy(
                         context: context, prompt: model.prompt(for: [Message(role: "user", content: prompt)]))
-                    let starts = try await policy.candidates(after: [], count: 3).map { [$0.token] }
+                    let starts = try await policy.propose(after: [], count: 3).map { [$0.token] }
                     let request = EngineTests.request([], starts, length: 8)
-                    return (index, try await policy.rollouts(request).map { $0[0].tokens })
+                    return (index, try await policy.rollOut(request).map { $0[0].tokens })
                 }
             }
             return try await group.reduce(into: [Int: [[Token]]]()) { $0[$1.0] = $1.1 }.sorted { $0.key < $1.key }

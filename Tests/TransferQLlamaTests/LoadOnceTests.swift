@@ -101,7 +101,7 @@ import TransferQLlama
             let context = try await LlamaContext(
                 model: model, adapter: loaded, configuration: .init(cells: 64, sequences: 2, threads: 1))
             let policy = try await LlamaPolicy(context: context, prompt: [1, 5])
-            #expect(try await policy.candidates(after: [], count: 2).count == 2)
+            #expect(try await policy.propose(after: [], count: 2).count == 2)
         }
         // Tasks that the context began may hold it a moment longer.
         for _ in 0..<1000 where gone != nil { try await Task.sleep(for: .milliseconds(2)) }
@@ -125,7 +125,7 @@ import TransferQLlama
             }
         }
         let policy = try await LlamaPolicy(context: context, prompt: [1, 5])
-        #expect(try await policy.candidates(after: [], count: 2).count == 2)
+        #expect(try await policy.propose(after: [], count: 2).count == 2)
         for _ in blocked { gate.signal() }
         for (number, task) in blocked.enumerated() { #expect(try await task.value == number) }
     }

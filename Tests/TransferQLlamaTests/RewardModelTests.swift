@@ -274,7 +274,7 @@ import TransferQRewards
                 model: model, configuration: .init(cells: 512, sequences: 4, attention: .precise))
             let policy = try await LlamaPolicy(context: context, prompt: prompt)
             let answers = await ["yes", "no"].asyncTokens(reader).map { Continuation(prefix: [], tokens: $0) }
-            let logs = try await policy.read(answers, after: [], wantsStates: false).map(\.logProbability)
+            let logs = try await policy.score(answers, after: [])
             #expect(abs(value - (logs[0] - logs[1])) < 1e-4)
         }
         await #expect(throws: TransferQError.self) {
@@ -302,7 +302,7 @@ import TransferQRewards
                     model: model, configuration: .init(cells: 512, sequences: 4, attention: .precise))
                 let policy = try await LlamaPolicy(context: context, prompt: model.prompt(for: turns))
                 let whole = Continuation(prefix: [], tokens: await reader.tokens(of: completion))
-                logs.append(try await policy.read([whole], after: [], wantsStates: false)[0].logProbability)
+                logs.append(try await policy.score([whole], after: [])[0])
             }
             #expect(abs(value - 0.5 * (logs[0] - logs[1])) < 1e-4)
             #expect(abs(value) > 1e-3)

@@ -208,7 +208,7 @@ import TransferQRewards
                 let sampling = number % 2 == 0 ? Sampling.greedy : .ancestral
                 let count = number % 2 == 0 ? 1 : 3
                 func rollOut(_ prefixes: [[Token]], in context: LlamaContext) async throws -> [[Rollout]] {
-                    try await sharp.policy(number, in: context).rollouts(
+                    try await sharp.policy(number, in: context).rollOut(
                         RolloutRequest(
                             response: response, prefixes: prefixes, count: count, maximumLength: 8, sampling: sampling,
                             noise: Noise(seed: seed)))
@@ -254,7 +254,7 @@ import TransferQRewards
             // The response goes on, is cut, or is another one.
             switch noise.derived(1).uniform {
             case ..<0.6:
-                let next = try await expected.candidates(after: response, count: 3)
+                let next = try await expected.propose(after: response, count: 3)
                 response.append(next[Int(noise.derived(2).uniform * 3)].token)
                 if policy.vocabulary.isEnd(response.last ?? 0) || response.count > 20 { response = [] }
             case ..<0.8: response = Array(response.prefix(Int(noise.derived(2).uniform * Double(response.count + 1))))
@@ -262,7 +262,7 @@ import TransferQRewards
             default: break
             }
             let path = sharp.tokens(200 + question % 3, count: question % 4)
-            let starts = try await expected.candidates(after: response, count: 5).map { [$0.token] }
+            let starts = try await expected.propose(after: response, count: 5).map { [$0.token] }
             func equal(_ one: [Double], _ other: [Double]) -> Bool {
                 one.count == other.count && zip(one, other).allSatisfy { abs($0 - $1) < rounding }
             }
@@ -272,8 +272,8 @@ import TransferQRewards
                 noise: noise)
             switch Int(noise.derived(3).uniform * 5) {
             case 0:
-                let one = try await policy.candidates(after: response, along: path, count: 4)
-                let other = try await expected.candidates(after: response, along: path, count: 4)
+                let one = try await policy.propose(ProposalRequest(response: response, count: 4), along: path)
+                let other = try await expected.propose(ProposalRequest(response: response, count: 4), along: path)
                 #expect(one.map { $0.map(\.token) } == other.map { $0.map(\.token) }, "seed \(seed), \(question)")
             case 1:
                 let tokens = [starts.map { $0[0] }] + path.map { [7, $0] }
@@ -283,8 +283,8 @@ import TransferQRewards
             case 2:
                 request.wantsStates = noise.derived(5).uniform < 0.3
                 request.candidateCount = 3
-                let one = try await policy.rollouts(request)
-                let other = try await expected.rollouts(request)
+                let one = try await policy.rollOut(request)
+                let other = try await expected.rollOut(request)
                 #expect(one.map { $0.map(\.tokens) } == other.map { $0.map(\.tokens) }, "seed \(seed), \(question)")
                 #expect(equal(one.joined().map(\.logProbability), other.joined().map(\.logProbability)))
             case 3:

@@ -178,7 +178,9 @@ import TransferQTheory
 
     @Test func modelsOfAnImplicitRewardAreNamed() async throws {
         let completion = Completion(conversation: [], text: "ab", tokens: [1, 2], isFinished: false)
-        for fault in [FaultyPolicy.Fault.fewReadings, .manyReadings, .nanReading, .positiveReading] {
+        for fault in [
+            FaultyPolicy.Fault.fewLogProbabilities, .noLogProbabilities, .nanLogProbability, .positiveLogProbability,
+        ] {
             let good = Reader(policy: Self.table(1))
             let bad = Reader(policy: FaultyPolicy(Self.table(2), fault))
             for (aligned, base, role) in [(bad, good, "aligned"), (good, bad, "base")] {
@@ -236,15 +238,19 @@ import TransferQTheory
 
         private func folded(_ response: [Token]) -> [Token] { Array(response.suffix(2)) }
 
-        func candidates(after response: [Token], count: Int) async throws -> [Candidate] {
-            try await base.candidates(after: folded(response), count: count)
+        func propose(_ request: ProposalRequest) async throws -> [Candidate] {
+            try await base.propose(after: folded(request.response), count: request.count)
         }
 
-        func logProbabilities(of tokens: [Token], after response: [Token]) async throws -> [Double] {
-            try await base.logProbabilities(of: tokens, after: folded(response))
+        /// Next tokens are scored as the table has them, longer continuations at -1.
+        func score(_ continuations: [Continuation], after response: [Token]) async throws -> [Double] {
+            guard continuations.allSatisfy({ $0.prefix.isEmpty && $0.tokens.count == 1 }) else {
+                return continuations.map { _ in -1 }
+            }
+            return try await base.score(continuations, after: folded(response))
         }
 
-        func rollouts(_ request: RolloutRequest) async throws -> [[Rollout]] {
+        func rollOut(_ request: RolloutRequest) async throws -> [[Rollout]] {
             // Ends at once.
             request.starts.map { start in
                 start.numbers.map { _ in
@@ -253,10 +259,6 @@ import TransferQTheory
                 }
             }
         }
-
-        func read(
-            _ continuations: [Continuation], after response: [Token], wantsStates: Bool
-        ) async throws -> [Reading] { continuations.map { _ in Reading(logProbability: -1) } }
     }
 
     @Test func hugeTasksRun() async throws {

@@ -139,7 +139,7 @@ import TransferQTheory
             return (value, value * value)
         }
         var sums = (0.0, 0.0)
-        for candidate in try await task.baseline.candidates(after: response, count: 4) {
+        for candidate in try await task.baseline.propose(after: response, count: 4) {
             let part = try await exactValue(after: response + [candidate.token], task: task, reward: reward)
             let probability = exp(candidate.logProbability)
             sums = (sums.0 + probability * part.0, sums.1 + probability * part.1)
@@ -153,7 +153,7 @@ import TransferQTheory
         var expected: [Token] = []
         var log = 0.0
         while expected.count < task.maximumLength {
-            let top = try await task.reference.candidates(after: expected, count: 1)[0]
+            let top = try await task.reference.propose(after: expected, count: 1)[0]
             log += top.logProbability
             if top.token == Self.endToken { break }
             expected.append(top.token)

@@ -3,7 +3,7 @@ import TransferQ
 import TransferQTheory
 
 /// A table that hands back something wrong from one of its calls on.
-final class FaultyPolicy: Policy {
+final class FaultyPolicy: InProcessPolicy {
     enum Fault: CaseIterable {
         case fewCandidates, noCandidates, manyCandidates, doubleCandidate, strangeCandidate, negativeCandidate
         case nanCandidate, positiveCandidate, infiniteCandidate, impossibleCandidates, unorderedCandidates
@@ -42,8 +42,8 @@ final class FaultyPolicy: Policy {
     var stateSource: StateSource? { StateSource(weights: "faulty", prompt: []) }
     private var size: Token { Token(vocabulary.size) }
 
-    func candidates(after response: [Token], count: Int) async throws -> [Candidate] {
-        var list = try await base.candidates(after: response, count: count)
+    func propose(_ request: ProposalRequest) async throws -> [Candidate] {
+        var list = try await base.propose(request)
         switch isWrong(
             .fewCandidates, .noCandidates, .manyCandidates, .doubleCandidate, .strangeCandidate, .negativeCandidate,
             .nanCandidate, .positiveCandidate, .infiniteCandidate, .impossibleCandidates, .unorderedCandidates,
@@ -69,10 +69,10 @@ final class FaultyPolicy: Policy {
         return list
     }
 
-    func candidates(after response: [Token], along path: [Token], count: Int) async throws -> [[Candidate]] {
+    func propose(_ request: ProposalRequest, along path: [Token]) async throws -> [[Candidate]] {
         var lists: [[Candidate]] = []
         for length in 0...path.count {
-            lists.append(try await candidates(after: response + path.prefix(length), count: count))
+            lists.append(try await propose(after: request.response + path.prefix(length), count: request.count))
         }
         switch isWrong(.fewLists, .manyLists) {
         case .fewLists: lists.removeLast()
@@ -82,8 +82,8 @@ final class FaultyPolicy: Policy {
         return lists
     }
 
-    func logProbabilities(of tokens: [Token], after response: [Token]) async throws -> [Double] {
-        var numbers = try await base.logProbabilities(of: tokens, after: response)
+    func score(_ continuations: [Continuation], after response: [Token]) async throws -> [Double] {
+        var numbers = try await base.score(continuations, after: response)
         guard !numbers.isEmpty else { return numbers }
         switch isWrong(.fewLogProbabilities, .noLogProbabilities, .nanLogProbability, .positiveLogProbability) {
         case .fewLogProbabilities: numbers.removeLast()
@@ -95,8 +95,8 @@ final class FaultyPolicy: Policy {
         return numbers
     }
 
-    func rollouts(_ request: RolloutRequest) async throws -> [[Rollout]] {
-        var lists = try await base.rollouts(request)
+    func rollOut(_ request: RolloutRequest) async throws -> [[Rollout]] {
+        var lists = try await base.rollOut(request)
         switch isWrong(.fewStarts, .noStarts, .manyStarts, .fewRollouts, .noRollouts, .manyRollouts) {
         case .fewStarts: lists.removeLast()
         case .noStarts: lists = []
@@ -156,14 +156,12 @@ final class FaultyPolicy: Policy {
         return lists
     }
 
-    func read(
-        _ continuations: [Continuation], after response: [Token], wantsStates: Bool
-    ) async throws -> [Reading] {
-        var readings = try await base.read(continuations, after: response, wantsStates: wantsStates)
+    func read(_ continuations: [Continuation], after response: [Token]) async throws -> [Reading] {
+        var readings = try await base.score(continuations, after: response).map { Reading(logProbability: $0) }
         // Without continuations there is nothing to be wrong.
         guard !readings.isEmpty else { return readings }
         var state = PooledState(source: StateSource(weights: "faulty", prompt: []), last: [1, 2], mean: [1, 2])
-        if wantsStates { for index in readings.indices { readings[index].state = state } }
+        for index in readings.indices { readings[index].state = state }
         switch isWrong(.fewReadings, .manyReadings, .nanReading, .positiveReading, .nanState, .narrowState) {
         case .fewReadings: readings.removeLast()
         case .manyReadings: readings.append(readings[0])

@@ -98,30 +98,24 @@ import TransferQTheory
 /// A table behind a prompt of tokens.
 private final class PromptedPolicy: Policy {
     let base: TabularPolicy
-    let stateSource: StateSource?
+    let prompt: [Token]
 
     init(_ base: TabularPolicy, prompt: [Token]) {
         self.base = base
-        stateSource = StateSource(weights: "table", prompt: prompt)
+        self.prompt = prompt
     }
 
     var vocabulary: any Vocabulary { base.vocabulary }
     var maximumResponseLength: Int { base.maximumResponseLength }
     var promptLength: Int { 2 }
 
-    func candidates(after response: [Token], count: Int) async throws -> [Candidate] {
-        try await base.candidates(after: response, count: count)
+    func propose(_ request: ProposalRequest) async throws -> [Candidate] {
+        try await base.propose(request)
     }
 
-    func logProbabilities(of tokens: [Token], after response: [Token]) async throws -> [Double] {
-        try await base.logProbabilities(of: tokens, after: response)
+    func score(_ continuations: [Continuation], after response: [Token]) async throws -> [Double] {
+        try await base.score(continuations, after: response)
     }
 
-    func rollouts(_ request: RolloutRequest) async throws -> [[Rollout]] { try await base.rollouts(request) }
-
-    func read(
-        _ continuations: [Continuation], after response: [Token], wantsStates: Bool
-    ) async throws -> [Reading] {
-        try await base.read(continuations, after: response, wantsStates: wantsStates)
-    }
+    func rollOut(_ request: RolloutRequest) async throws -> [[Rollout]] { try await base.rollOut(request) }
 }

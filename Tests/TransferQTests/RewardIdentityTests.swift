@@ -22,21 +22,15 @@ import TransferQTheory
         var maximumResponseLength: Int { 4 }
         var promptLength: Int { 0 }
 
-        func candidates(after response: [Token], count: Int) async throws -> [Candidate] {
-            try await base.candidates(after: response, count: count)
+        func propose(_ request: ProposalRequest) async throws -> [Candidate] {
+            try await base.propose(request)
         }
 
-        func logProbabilities(of tokens: [Token], after response: [Token]) async throws -> [Double] {
-            try await base.logProbabilities(of: tokens, after: response)
+        func score(_ continuations: [Continuation], after response: [Token]) async throws -> [Double] {
+            try await base.score(continuations, after: response)
         }
 
-        func rollouts(_ request: RolloutRequest) async throws -> [[Rollout]] { try await base.rollouts(request) }
-
-        func read(
-            _ continuations: [Continuation], after response: [Token], wantsStates: Bool
-        ) async throws -> [Reading] {
-            try await base.read(continuations, after: response, wantsStates: wantsStates)
-        }
+        func rollOut(_ request: RolloutRequest) async throws -> [[Rollout]] { try await base.rollOut(request) }
     }
 
     /// Of tokens, and of the bytes of the text.

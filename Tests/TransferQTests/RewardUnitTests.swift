@@ -83,17 +83,13 @@ private final class UniformPolicy: Policy {
     let maximumResponseLength = 10
     let promptLength = 0
 
-    func candidates(after response: [Token], count: Int) async throws -> [Candidate] {
-        (0..<Token(count)).map { Candidate(token: $0, logProbability: -1.0986122886681098) }
+    func propose(_ request: ProposalRequest) async throws -> [Candidate] {
+        (0..<Token(request.count)).map { Candidate(token: $0, logProbability: -1.0986122886681098) }
     }
 
-    func logProbabilities(of tokens: [Token], after response: [Token]) async throws -> [Double] {
-        tokens.map { _ in -1.0986122886681098 }
+    func score(_ continuations: [Continuation], after response: [Token]) async throws -> [Double] {
+        continuations.map { _ in -1.0986122886681098 }
     }
 
-    func rollouts(_ request: RolloutRequest) async throws -> [[Rollout]] { [] }
-
-    func read(
-        _ continuations: [Continuation], after response: [Token], wantsStates: Bool
-    ) async throws -> [Reading] { [] }
+    func rollOut(_ request: RolloutRequest) async throws -> [[Rollout]] { [] }
 }

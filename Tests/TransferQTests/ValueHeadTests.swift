@@ -5,7 +5,7 @@ import TransferQTheory
 /// Value heads in place of rollouts, on tables.
 @Suite struct ValueHeadTests {
     /// A table whose hidden state is the text itself.
-    private final class StatePolicy: Policy {
+    private final class StatePolicy: InProcessPolicy {
         let table: TabularPolicy
 
         init(_ table: TabularPolicy) { self.table = table }
@@ -14,23 +14,21 @@ import TransferQTheory
         var maximumResponseLength: Int { table.maximumResponseLength }
         var promptLength: Int { 0 }
 
-        func candidates(after response: [Token], count: Int) async throws -> [Candidate] {
-            try await table.candidates(after: response, count: count)
+        func propose(_ request: ProposalRequest) async throws -> [Candidate] {
+            try await table.propose(request)
         }
 
-        func logProbabilities(of tokens: [Token], after response: [Token]) async throws -> [Double] {
-            try await table.logProbabilities(of: tokens, after: response)
+        func score(_ continuations: [Continuation], after response: [Token]) async throws -> [Double] {
+            try await table.score(continuations, after: response)
         }
 
-        func rollouts(_ request: RolloutRequest) async throws -> [[Rollout]] { try await table.rollouts(request) }
+        func rollOut(_ request: RolloutRequest) async throws -> [[Rollout]] { try await table.rollOut(request) }
 
-        func read(
-            _ continuations: [Continuation], after response: [Token], wantsStates: Bool
-        ) async throws -> [Reading] {
+        func read(_ continuations: [Continuation], after response: [Token]) async throws -> [Reading] {
             continuations.map { continuation in
                 let text = (response + continuation.prefix + continuation.tokens).map { Float($0) }
                 let state = PooledState(source: .init(weights: "table", prompt: []), last: text, mean: text)
-                return Reading(logProbability: 0, state: wantsStates ? state : nil)
+                return Reading(logProbability: 0, state: state)
             }
         }
     }

@@ -38,7 +38,7 @@ public struct BestOfN: NamedDecodingMethod {
             response: state.response, prefixes: [[]], count: count, maximumLength: state.remainingLength,
             sampling: sampling, noise: state.noise(.rollout),
             wantsStates: try await reward.reads(policy, in: state.task.conversation))
-        let rollouts = try await policy.rollouts(request)[0]
+        let rollouts = try await policy.rollOut(request)[0]
         let completions = rollouts.map { state.answer.completion(adding: $0.tokens, state: $0.state) }
         var usage = Usage()
         let scores = try await UniqueCompletions(completions).scores(by: reward, usage: &usage)

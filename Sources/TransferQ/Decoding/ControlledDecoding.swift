@@ -25,7 +25,7 @@ public struct ControlledDecoding: NamedDecodingMethod {
     public func decide(_ state: DecodingState) async throws -> Decision {
         let task = state.task
         let estimator = try task.estimator(
-            rollingOut: task.reference, lookAhead: lookAhead, tilted: .reference, method: Self.name)
+            rollingOut: task.policies.reference, lookAhead: lookAhead, tilted: .reference, method: Self.name)
         return try await guidance.decide(state, estimator: estimator)
     }
 }

@@ -25,8 +25,8 @@ public struct DecodingState: Sendable {
     public init(task: DecodingTask, response: [Token] = [], step: Int = 0, spentKL: Double = 0) {
         self.task = task
         answer = AnswerState(
-            reference: task.reference, baseline: task.baseline, conversation: task.conversation,
-            maximumLength: task.maximumLength, noise: task.noise)
+            policies: task.policies, conversation: task.conversation, maximumLength: task.maximumLength,
+            noise: task.noise)
         self.spentKL = spentKL
         memory = SearchMemory(task.confidenceCalibration)
         self.response = response

@@ -1,10 +1,11 @@
 /// What is to be decoded: the three things that the methods combine, and the limits of the answer.
 public struct DecodingTask: Sendable {
     /// π_sft, the policy that is steered and that KL is measured to: the one that was given, with every result checked.
-    public let reference: any Policy
+    public var reference: any Policy { policies.reference }
     /// ρ_BL, the policy that rolls candidates out, checked as well; the reference itself (`===`) when none, or the same
     /// policy, was given.
-    public let baseline: any Policy
+    public var baseline: any Policy { policies.baseline }
+    let policies: TaskPolicies
     /// r, the target reward.
     public let reward: (any RewardModel)?
     /// r_BL, what the baseline was aligned with; nil when it is not at hand, and then the implicit one serves.
@@ -15,7 +16,7 @@ public struct DecodingTask: Sendable {
     public let maximumLength: Int
     public let seed: UInt64
     /// What all randomness of an answer derives from: the seed, the conversation, and the reference's prompt where the
-    /// policy tells it (``Policy/stateSource``). The baseline's prompt has no part in it, so that answers under different
+    /// policy tells it (``Policy/prompt``). The baseline's prompt has no part in it, so that answers under different
     /// baselines can be compared in pairs.
     let noise: Noise
     /// Unlimited unless set.
@@ -70,33 +71,14 @@ public struct DecodingTask: Sendable {
             throw TransferQError.invalidParameter(
                 name: "max-tokens", value: "\(maximumLength)", requirement: "at least 1")
         }
-        let baseline = baseline ?? reference
-        let isOne = CheckedPolicy.base(of: reference) === CheckedPolicy.base(of: baseline)
-        guard reference.vocabulary.fingerprint == baseline.vocabulary.fingerprint,
-            reference.vocabulary.size == baseline.vocabulary.size
-        else {
-            throw TransferQError.vocabulariesDiffer(
-                reference: "\(reference.vocabulary.size) tokens", baseline: "\(baseline.vocabulary.size) tokens")
-        }
-        self.reference = CheckedPolicy.checking(reference, role: "the reference")
-        self.baseline = isOne ? self.reference : CheckedPolicy.checking(baseline, role: "the baseline")
-        for (role, policy) in [("the reference", reference), ("the baseline", baseline)]
-        where policy.maximumResponseLength < 1 || policy.vocabulary.size < 1
-            || !(0...1 << 40).contains(policy.promptLength)
-        {
-            throw TransferQError.policyBreach(
-                policy: "\(role) (\(type(of: CheckedPolicy.base(of: policy))))",
-                reason: "has a vocabulary of \(policy.vocabulary.size) tokens, a prompt of \(policy.promptLength) and "
-                    + "room for a response of \(policy.maximumResponseLength): the first and the last must be at least "
-                    + "1, the prompt at least 0")
-        }
+        policies = try TaskPolicies(reference: reference, baseline: baseline)
         self.reward = reward
         self.baselineReward = baselineReward
         self.conversation = conversation
         self.maximumLength = min(
-            maximumLength, reference.maximumResponseLength, baseline.maximumResponseLength, 1 << 30)
+            maximumLength, policies.reference.maximumResponseLength, policies.baseline.maximumResponseLength, 1 << 30)
         self.seed = seed
-        noise = Noise(seed: seed).derived(conversation: conversation, prompt: reference.stateSource?.prompt ?? [])
+        noise = Noise(seed: seed).derived(conversation: conversation, prompt: policies.reference.prompt)
     }
 
     var vocabulary: any Vocabulary { reference.vocabulary }
@@ -127,9 +109,11 @@ public struct DecodingTask: Sendable {
     ///
     /// - Parameter tilted: the policy that is tilted.
     func estimator(
-        rollingOut policy: any Policy, lookAhead: LookAhead, tilted: Guidance.Tilt, method: String
+        rollingOut policy: CheckedPolicy, lookAhead: LookAhead, tilted: Guidance.Tilt, method: String
     ) throws -> any ValueEstimator {
-        if let valueHead { return HeadValue(head: valueHead, policy: tilted == .reference ? reference : baseline) }
+        if let valueHead {
+            return HeadValue(head: valueHead, policy: tilted == .reference ? policies.reference : policies.baseline)
+        }
         let scorer = RolloutScorer(policy: policy, reward: try requireReward(for: method), lookAhead: lookAhead)
         return RolloutMean(scorer: scorer)
     }

@@ -47,7 +47,7 @@ public struct Generation: AsyncSequence, Sendable {
         init(state: DecodingState, method: any DecodingMethod) {
             self.state = state
             self.method = method
-            usage.promptTokens = state.task.promptTokens
+            usage.promptTokens = state.task.policies.promptTokens
         }
 
         public mutating func next() async throws -> GenerationEvent? {
@@ -159,12 +159,5 @@ public struct Generation: AsyncSequence, Sendable {
             return DecodingStep(
                 index: state.step, text: added, decision: decision, cumulativeKL: kl, cumulativeKLKind: klKind)
         }
-    }
-}
-
-extension DecodingTask {
-    /// Tokens of the prompts, each policy counted once.
-    var promptTokens: Int {
-        reference.promptLength + (reference === baseline ? 0 : baseline.promptLength)
     }
 }

@@ -124,7 +124,7 @@ public struct Guidance: Sendable {
         // Its log-probabilities come with the search's batches, those of coming steps as well.
         if tilt == .baseline {
             let path = proposer.expectedPath(of: proposal, from: state.answer)
-            try await state.task.reference.prepare(
+            try await state.task.policies.reference.prepare(
                 after: state.response, along: Array(path.prefix(Self.referenceStride)))
         }
         let outcome = try await search(state, proposer: proposer, estimator: estimator).outcome(for: proposal)
@@ -140,11 +140,13 @@ public struct Guidance: Sendable {
     private static let referenceStride = 7
 
     /// The policy that is tilted.
-    private func tilted(_ task: DecodingTask) -> any Policy { tilt == .reference ? task.reference : task.baseline }
+    private func tilted(_ task: DecodingTask) -> CheckedPolicy {
+        tilt == .reference ? task.policies.reference : task.policies.baseline
+    }
 
     private func proposer(for state: DecodingState) -> Proposer {
         Proposer(
-            policy: tilted(state.task), reader: tilt == .baseline ? state.task.reference : nil, count: k,
+            policy: tilted(state.task), reader: tilt == .baseline ? state.task.policies.reference : nil, count: k,
             temperature: temperature, isDraw: choice == .sample, memory: state.memory)
     }
 
@@ -241,7 +243,7 @@ public struct Guidance: Sendable {
         let request = RolloutRequest(
             response: state.response, prefixes: [[]], count: k, maximumLength: min(blockLength, state.remainingLength),
             sampling: .ancestral, noise: state.noise(.block))
-        let blocks = try await policy.rollouts(request)[0]
+        let blocks = try await policy.rollOut(request)[0]
         var values = try await estimator.checkedEstimates(for: blocks.map(\.tokens), in: state.answer)
         let distribution = try TiltedDistribution(
             logTilt: blocks.map { _ in -log(Double(k)) }, values: values.estimates.map(\.value), alpha: alpha)

@@ -8,8 +8,8 @@ enum PolicyRole: String, CaseIterable, Sendable {
         self = try parameters.choice("policy", default: .reference, "the policy to decode from")
     }
 
-    func policy(of task: DecodingTask) -> any Policy {
-        self == .reference ? task.reference : task.baseline
+    func policy(of task: DecodingTask) -> CheckedPolicy {
+        self == .reference ? task.policies.reference : task.policies.baseline
     }
 }
 
@@ -72,7 +72,7 @@ private func decidePlain(
     // The whole vocabulary is sorted only when the sampling reshapes it: the policy itself is sampled where its
     // logits are, and its divergence from itself is zero.
     let needed = sampling.isGreedy || isPolicyItself ? shownCandidates : sampling.topK ?? size
-    let candidates = try await policy.candidates(after: state.response, count: min(needed, size))
+    let candidates = try await policy.propose(after: state.response, count: min(needed, size))
     var distribution: [Candidate]
     let token: Token
     if isPolicyItself {

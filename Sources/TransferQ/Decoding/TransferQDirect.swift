@@ -32,7 +32,7 @@ public struct TransferQDirect: NamedDecodingMethod {
     public func decide(_ state: DecodingState) async throws -> Decision {
         let task = state.task
         let estimator = try task.estimator(
-            rollingOut: task.baseline, lookAhead: lookAhead, tilted: guidance.tilt, method: Self.name)
+            rollingOut: task.policies.baseline, lookAhead: lookAhead, tilted: guidance.tilt, method: Self.name)
         return try await guidance.decide(state, estimator: estimator)
     }
 }

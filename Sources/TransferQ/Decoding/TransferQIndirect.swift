@@ -40,11 +40,11 @@ public struct TransferQIndirect: NamedDecodingMethod {
 
     public func decide(_ state: DecodingState) async throws -> Decision {
         let scorer = RolloutScorer(
-            policy: state.task.baseline, reward: try state.task.requireReward(for: Self.name),
+            policy: state.task.policies.baseline, reward: try state.task.requireReward(for: Self.name),
             lookAhead: weighting.lookAhead)
         let estimator = ImportanceWeightedValue(
             scorer: scorer, baselineReward: state.task.baselineReward, weighting: weighting,
-            reference: state.task.reference)
+            reference: state.task.policies.reference)
         return try await guidance.decide(state, estimator: estimator)
     }
 }

@@ -32,7 +32,7 @@ public struct TransferQSoft: NamedDecodingMethod {
 
     public func decide(_ state: DecodingState) async throws -> Decision {
         let scorer = RolloutScorer(
-            policy: state.task.baseline, reward: try state.task.requireReward(for: Self.name),
+            policy: state.task.policies.baseline, reward: try state.task.requireReward(for: Self.name),
             lookAhead: weighting.lookAhead)
         return try await guidance.decide(state, estimator: SoftValue(scorer: scorer, weighting: weighting))
     }

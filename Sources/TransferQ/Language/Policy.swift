@@ -1,28 +1,5 @@
-/// Tokens that follow a prefix, which itself follows the response.
-public struct Continuation: Hashable, Sendable {
-    public var prefix: [Token]
-    public var tokens: [Token]
-
-    public init(prefix: [Token], tokens: [Token]) {
-        self.prefix = prefix
-        self.tokens = tokens
-    }
-}
-
-/// What a policy makes of a continuation that it did not write itself.
-public struct Reading: Hashable, Sendable {
-    /// log ρ(tokens | prompt, response, prefix) in nats; 0 without tokens.
-    public var logProbability: Double
-    /// States over response, prefix and tokens, when they were asked for and the policy offers them.
-    public var state: PooledState?
-
-    public init(logProbability: Double, state: PooledState? = nil) {
-        self.logProbability = logProbability
-        self.state = state
-    }
-}
-
-/// π(· | prompt, response so far): a language model bound to one prompt.
+/// π(· | prompt, response so far): a language model bound to one prompt. It proposes next tokens, scores given ones and rolls
+/// out.
 ///
 /// The decoder sees response tokens only; prompts, templates, adapters and caches are the policy's own business. The
 /// reference and the baseline are two policies, or one policy in both roles. A policy keeps what it computed for the
@@ -37,62 +14,69 @@ public protocol Policy: AnyObject, Sendable {
     /// Tokens of the prompt.
     var promptLength: Int { get }
 
-    /// The `count` most likely next tokens, most likely first (equal ones by token id).
+    /// The prompt, where the policy knows it in tokens; all randomness of an answer derives from the reference's. Empty
+    /// unless a policy says otherwise.
+    var prompt: [Token] { get }
+
+    /// The most likely next tokens, most likely first (equal ones by token id): as many as are asked for.
     ///
-    /// - Parameters:
-    ///   - response: the response so far, with no end token in it.
-    ///   - count: 1 ... vocabulary size.
     /// - Throws: `CancellationError`, or the policy's own error.
-    func candidates(after response: [Token], count: Int) async throws -> [Candidate]
+    func propose(_ request: ProposalRequest) async throws -> [Candidate]
 
-    /// log π(token | prompt, response) in nats, for each of `tokens` as the next token.
-    func logProbabilities(of tokens: [Token], after response: [Token]) async throws -> [Double]
-
-    /// ``candidates(after:count:)`` after the response and after each beginning of `path` behind it: one list more than
-    /// the path has tokens. A policy that can reads the whole path in one pass.
-    func candidates(after response: [Token], along path: [Token], count: Int) async throws -> [[Candidate]]
-
-    /// ``logProbabilities(of:after:)`` for lists of tokens, the first after the response, the others along `path`.
-    func logProbabilities(of tokens: [[Token]], after response: [Token], along path: [Token]) async throws -> [[Double]]
-
-    /// Announces what ``logProbabilities(of:after:along:)`` and ``candidates(after:along:count:)`` will need of a path. A
-    /// policy that can has it decoded along with the next batch of the model, whoever asks for that, and waits for nothing:
-    /// so what shares a batch depends on no clock. It changes no result.
-    func prepare(after response: [Token], along path: [Token]) async throws
+    /// log π(tokens | prompt, response, prefix) in nats of each continuation, in order; 0 without tokens.
+    ///
+    /// What another policy's rollouts are worth under this one (the ratio ρ_sft/ρ_BL of theory.md sections 4 and 5), and
+    /// what candidates of another policy are.
+    func score(_ continuations: [Continuation], after response: [Token]) async throws -> [Double]
 
     /// Continuations of every start, in the order of the request: result[start][rollout].
-    func rollouts(_ request: RolloutRequest) async throws -> [[Rollout]]
+    func rollOut(_ request: RolloutRequest) async throws -> [[Rollout]]
 
-    /// Reads continuations, each in one pass that gives its log-probability and, when wanted, its hidden states.
-    ///
-    /// What another policy's rollouts are worth under this one (the ratio ρ_sft/ρ_BL of theory.md sections 4 and 5),
-    /// and what a learned reward on this policy's states is computed from.
-    func read(_ continuations: [Continuation], after response: [Token], wantsStates: Bool) async throws -> [Reading]
+    /// The same policy, where it runs in this process and offers more; nil for one that does not.
+    var inProcess: (any InProcessPolicy)? { get }
 
-    /// What this policy's hidden states are computed from; nil for a policy that offers none.
-    var stateSource: StateSource? { get }
+    /// The policy behind one that only checks what it hands on; the policy itself unless it says otherwise. Tells whether
+    /// two are one.
+    var underlying: any Policy { get }
 }
 
 extension Policy {
-    public var stateSource: StateSource? { nil }
+    public var prompt: [Token] { [] }
+    public var inProcess: (any InProcessPolicy)? { nil }
+    public var underlying: any Policy { self }
 
-    public func prepare(after response: [Token], along path: [Token]) async throws {}
-
-    public func candidates(after response: [Token], along path: [Token], count: Int) async throws -> [[Candidate]] {
-        var lists: [[Candidate]] = []
-        for length in 0...path.count {
-            lists.append(try await candidates(after: response + path.prefix(length), count: count))
-        }
-        return lists
+    /// The `count` most likely next tokens after a response.
+    public func propose(after response: [Token], count: Int) async throws -> [Candidate] {
+        try await propose(ProposalRequest(response: response, count: count))
     }
 
-    public func logProbabilities(
-        of tokens: [[Token]], after response: [Token], along path: [Token]
-    ) async throws -> [[Double]] {
-        var lists: [[Double]] = []
-        for (length, tokens) in tokens.enumerated() {
-            lists.append(try await logProbabilities(of: tokens, after: response + path.prefix(length)))
-        }
-        return lists
+    /// log π(token | prompt, response) in nats, for each of `tokens` as the next token.
+    public func logProbabilities(of tokens: [Token], after response: [Token]) async throws -> [Double] {
+        try await score(tokens.map { Continuation(prefix: [], tokens: [$0]) }, after: response)
+    }
+}
+
+/// Next tokens wanted of a policy.
+public struct ProposalRequest: Sendable {
+    /// The response so far, with no end token in it.
+    public var response: [Token]
+
+    /// 1 ... vocabulary size.
+    public var count: Int
+
+    public init(response: [Token], count: Int) {
+        self.response = response
+        self.count = count
+    }
+}
+
+/// Tokens that follow a prefix, which itself follows the response.
+public struct Continuation: Hashable, Sendable {
+    public var prefix: [Token]
+    public var tokens: [Token]
+
+    public init(prefix: [Token], tokens: [Token]) {
+        self.prefix = prefix
+        self.tokens = tokens
     }
 }

@@ -66,7 +66,7 @@ public struct ImplicitReward: RewardModel {
         for completion in completions { texts.append(try await reader.tokens(of: completion)) }
         let source = try await reader.policy(for: completions[0].conversation, texts: texts)
         let role = "the \(known === self.known.0 ? "aligned" : "base") model of the reward \(name)"
-        let policy = CheckedPolicy.checking(source, role: role)
+        let policy = CheckedPolicy(source, role: role)
         // An end token must not become a part of the response that the rest is read after.
         let common = max(0, min(texts.commonPrefixLength, (texts.map(\.count).min() ?? 0) - 1))
         let shared = Array(texts[0].prefix(common))
@@ -79,12 +79,12 @@ public struct ImplicitReward: RewardModel {
         let rest = texts.map { text in
             Continuation(prefix: prefix, tokens: Array(text.dropFirst(start.tokens.count + prefix.count)))
         }
-        let readings = try await policy.read([whole] + rest, after: start.tokens, wantsStates: false)
-        let sum = start.logProbability + readings[0].logProbability
+        let scores = try await policy.score([whole] + rest, after: start.tokens)
+        let sum = start.logProbability + scores[0]
         await known.set(source, tokens: shared, logProbability: sum)
         let before = prefix.isEmpty ? start.logProbability : sum
-        return zip(readings.dropFirst(), texts).map { reading, text in
-            (before + reading.logProbability) / (isPerToken ? Double(max(1, text.count)) : 1)
+        return zip(scores.dropFirst(), texts).map { score, text in
+            (before + score) / (isPerToken ? Double(max(1, text.count)) : 1)
         }
     }
 }

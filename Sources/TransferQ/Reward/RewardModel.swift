@@ -111,7 +111,7 @@ extension RewardModel {
     public func stateSource(for conversation: [Message]) async throws -> StateSource? { nil }
 
     /// Whether hidden states of `policy` serve this reward in place of reading the text.
-    func reads(_ policy: any Policy, in conversation: [Message]) async throws -> Bool {
+    func reads(_ policy: CheckedPolicy, in conversation: [Message]) async throws -> Bool {
         guard let source = try await stateSource(for: conversation) else { return false }
         return source == policy.stateSource
     }

@@ -1,9 +1,9 @@
 /// Where the candidates of a search come from: the likeliest next tokens of the policy that is tilted.
 struct Proposer: Sendable {
     /// The policy that is tilted.
-    let policy: any Policy
+    let policy: CheckedPolicy
     /// Another policy that reads every candidate, whose passes are announced along with the proposals; nil without one.
-    let reader: (any Policy)?
+    let reader: CheckedPolicy?
     /// Candidates a state.
     let count: Int
     /// Divides log π_tilt, > 0.
@@ -32,7 +32,8 @@ struct Proposer: Sendable {
         let rest = Array(path.dropFirst(proposals.count))
         let response = state.response + beginning
         if let reader, !rest.isEmpty { try await reader.prepare(after: response, along: rest) }
-        let lists = try await policy.candidates(after: response, along: rest, count: count)
+        let lists = try await policy.propose(
+            ProposalRequest(response: response, count: count), along: rest)
         for (offset, list) in lists.enumerated() {
             proposals.append(keep(list, at: state.ahead(beginning + rest.prefix(offset))))
         }

@@ -2,9 +2,10 @@
 /// from it and from nothing else.
 public struct AnswerState: Sendable {
     /// π_sft, with every result checked.
-    public let reference: any Policy
+    public var reference: any Policy { policies.reference }
     /// ρ_BL, checked as well; the reference itself (`===`) when there is none.
-    public let baseline: any Policy
+    public var baseline: any Policy { policies.baseline }
+    let policies: TaskPolicies
     /// What the reward sees before the response.
     public let conversation: [Message]
     /// T, the longest answer in tokens.
@@ -16,11 +17,8 @@ public struct AnswerState: Sendable {
     /// t, counted in decisions from 0.
     public var step = 0
 
-    init(
-        reference: any Policy, baseline: any Policy, conversation: [Message], maximumLength: Int, noise: Noise
-    ) {
-        self.reference = reference
-        self.baseline = baseline
+    init(policies: TaskPolicies, conversation: [Message], maximumLength: Int, noise: Noise) {
+        self.policies = policies
         self.conversation = conversation
         self.maximumLength = maximumLength
         self.noise = noise
@@ -47,18 +45,18 @@ public struct AnswerState: Sendable {
         let request = RolloutRequest(
             response: response, prefixes: [[]], count: 1, maximumLength: 1, sampling: .ancestral,
             noise: noise(.choice))
-        let draw = try await reference.rollouts(request)[0][0]
+        let draw = try await reference.rollOut(request)[0][0]
         return Candidate(token: draw.tokens[0], logProbability: draw.logProbability)
     }
 
     /// Completions for `reward`, one for each of `endings` behind the response. Where the reward reads the reference's
     /// hidden states they come along: the reference decodes an ending of one token once, and never again if it is chosen.
     func completions(adding endings: [[Token]], for reward: any RewardModel) async throws -> [Completion] {
-        guard try await reward.reads(reference, in: conversation) else {
+        guard try await reward.reads(policies.reference, in: conversation) else {
             return endings.map { completion(adding: $0) }
         }
         let continuations = endings.map { Continuation(prefix: $0, tokens: []) }
-        let readings = try await reference.read(continuations, after: response, wantsStates: true)
+        let readings = try await policies.reference.read(continuations, after: response)
         return zip(endings, readings).map { completion(adding: $0, state: $1.state) }
     }
 

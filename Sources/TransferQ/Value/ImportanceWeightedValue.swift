@@ -21,7 +21,7 @@ struct ImportanceWeightedValue: RolloutEstimator {
     /// - Parameter reference: of the task, whose ratio to the scorer's policy stands in for the baseline's reward.
     init(
         scorer: RolloutScorer, baselineReward: (any RewardModel)?, weighting: RolloutWeighting,
-        reference: any Policy
+        reference: CheckedPolicy
     ) {
         self.scorer = scorer
         self.baselineReward = baselineReward

@@ -2,7 +2,7 @@
 /// hand one out; it holds nothing for anybody else.
 public struct RolloutPlan: Sendable {
     /// The policy that rolls out.
-    let policy: any Policy
+    let policy: CheckedPolicy
     let lookAhead: LookAhead
     /// One estimate per place, in order, from the rollouts that the place asks for.
     let estimates: @Sendable (_ places: [ValuePlace], _ state: AnswerState) async throws -> ValueEstimates

@@ -1,6 +1,6 @@
 /// Rolls candidates out and scores where they lead: what all values with look-ahead begin with.
 struct RolloutScorer: Sendable {
-    let policy: any Policy
+    let policy: CheckedPolicy
     let reward: any RewardModel
     let lookAhead: LookAhead
 
@@ -26,7 +26,7 @@ struct RolloutScorer: Sendable {
         let rollouts = try await self.rollouts(
             from: places, in: state, wantsStates: try await reward.reads(policy, in: conversation), usage: &usage)
         var readings: [[Reading]]?
-        let reference = state.reference
+        let reference = state.policies.reference
         if forRatios, reference !== policy, try await reward.reads(reference, in: conversation) {
             readings = try await read(places, rollouts, by: reference, in: state, wantsStates: true, usage: &usage)
         }
@@ -59,7 +59,7 @@ struct RolloutScorer: Sendable {
         var request = RolloutRequest(
             response: state.response, starts: plan.starts, sampling: lookAhead.sampling, wantsStates: wantsStates)
         request.candidateCount = places.map(\.candidateCount).max() ?? 0
-        let made = plan.starts.isEmpty ? [] : try await policy.rollouts(request)
+        let made = plan.starts.isEmpty ? [] : try await policy.rollOut(request)
         usage.rolloutBatches += plan.starts.isEmpty ? 0 : 1
         usage.rollouts += made.reduce(0) { $0 + $1.count }
         for (start, rollouts) in zip(plan.starts, made) {
@@ -71,7 +71,7 @@ struct RolloutScorer: Sendable {
         if wantsStates {
             let complete = places.indices.filter { plan.isComplete($0) }
             let whole = complete.map { Continuation(prefix: [], tokens: places[$0].prefix) }
-            let readings = try await policy.read(whole, after: state.response, wantsStates: true)
+            let readings = try await policy.read(whole, after: state.response)
             for (index, reading) in zip(complete, readings) { rollouts[index][0].state = reading.state }
         }
         return rollouts
@@ -79,14 +79,17 @@ struct RolloutScorer: Sendable {
 
     /// The reference's readings of all rollouts, place by place.
     private func read(
-        _ places: [ValuePlace], _ rollouts: [[Rollout]], by reference: any Policy, in state: AnswerState,
+        _ places: [ValuePlace], _ rollouts: [[Rollout]], by reference: CheckedPolicy, in state: AnswerState,
         wantsStates: Bool, usage: inout Usage
     ) async throws -> [[Reading]] {
         let continuations = zip(places, rollouts).flatMap { place, branch in
             branch.map { Continuation(prefix: place.prefix, tokens: $0.tokens) }
         }
         usage.readTokens += continuations.reduce(0) { $0 + $1.tokens.count }
-        var all = try await reference.read(continuations, after: state.response, wantsStates: wantsStates)[...]
+        var all =
+            try await wantsStates
+            ? reference.read(continuations, after: state.response)[...]
+            : reference.score(continuations, after: state.response).map { Reading(logProbability: $0) }[...]
         return rollouts.map { branch in
             defer { all = all.dropFirst(branch.count) }
             return Array(all.prefix(branch.count))
@@ -97,7 +100,7 @@ struct RolloutScorer: Sendable {
     ///
     /// - Parameter usage: counts what the reference reads.
     func logRatios(of branches: [Branch], in state: AnswerState, usage: inout Usage) async throws -> [[Double]] {
-        let reference = state.reference
+        let reference = state.policies.reference
         guard reference !== policy else { return branches.map { $0.rollouts.map { _ in 0 } } }
         let known = branches.compactMap(\.readings)
         let readings =

@@ -21,7 +21,7 @@ public protocol ValueHead: Sendable {
 struct HeadValue: ValueEstimator {
     let head: any ValueHead
     /// The policy that is tilted.
-    let policy: any Policy
+    let policy: CheckedPolicy
 
     var name: String { head.name }
     var valueRange: ClosedRange<Double>? { head.range }
@@ -31,7 +31,7 @@ struct HeadValue: ValueEstimator {
 
     func estimates(for candidates: [[Token]], in state: AnswerState) async throws -> ValueEstimates {
         let continuations = candidates.map { Continuation(prefix: $0, tokens: []) }
-        let readings = try await policy.read(continuations, after: state.response, wantsStates: true)
+        let readings = try await policy.read(continuations, after: state.response)
         let estimates = try readings.map { reading in
             guard let pooled = reading.state else { throw TransferQError.noStates(valueHead: head.name) }
             return ValueEstimate(value: head.value(of: pooled))

@@ -65,7 +65,7 @@ struct EngineCommand: AsyncParsableCommand {
             cells: prompt.count + k * horizon + 64, sequences: k + 1, threads: threads)
         let policy = try await LlamaPolicy(
             context: LlamaContext(model: loaded, configuration: configuration), prompt: prompt)
-        let starts = try await policy.candidates(after: [], count: 3 * k).map(\.token)
+        let starts = try await policy.propose(after: [], count: 3 * k).map(\.token)
             .filter { !loaded.vocabulary.isEnd($0) }.prefix(k)
         let request = RolloutRequest(
             response: [], prefixes: starts.map { [$0] }, count: 1, maximumLength: horizon, sampling: .greedy,
@@ -86,8 +86,8 @@ struct EngineCommand: AsyncParsableCommand {
             }
             let bareSeconds = (clock.now - start) / .seconds(1)
             start = clock.now
-            _ = try await policy.candidates(after: [], count: k)
-            let rollouts = try await policy.rollouts(request)
+            _ = try await policy.propose(after: [], count: k)
+            let rollouts = try await policy.rollOut(request)
             let engineSeconds = (clock.now - start) / .seconds(1)
             let generated = rollouts.joined().reduce(0) { $0 + $1.tokens.count }
             equal = zip(rollouts.joined(), expected).count { $0.tokens == Array($1.prefix($0.tokens.count)) }

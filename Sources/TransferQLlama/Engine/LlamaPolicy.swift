@@ -6,7 +6,7 @@ public import TransferQ
 /// Rollouts and readings fork the trunk, or each other's remains: what they leave decoded stays until the response rules
 /// it out, so that no token is decoded twice.
 @InferenceActor
-public final class LlamaPolicy: Policy, CellKeeper {
+public final class LlamaPolicy: InProcessPolicy, CellKeeper {
     public nonisolated let vocabulary: any Vocabulary
     public nonisolated let maximumResponseLength: Int
     public nonisolated let promptLength: Int
@@ -16,7 +16,7 @@ public final class LlamaPolicy: Policy, CellKeeper {
 
     let context: LlamaContext
     let share: Int
-    private let prompt: [Token]
+    public nonisolated let prompt: [Token]
     let trunk: SequenceLease
     /// What the trunk holds.
     private(set) var trunkTokens: [Token] = []
@@ -64,25 +64,21 @@ public final class LlamaPolicy: Policy, CellKeeper {
     /// Gives up what is kept only to save work.
     func dropBranches() { branches = [] }
 
-    public func candidates(after response: [Token], count: Int) async throws -> [Candidate] {
-        try await candidates(after: response, along: [], count: count)[0]
+    public func propose(_ request: ProposalRequest) async throws -> [Candidate] {
+        try await propose(request, along: [])[0]
     }
 
-    public func candidates(
-        after response: [Token], along path: [Token], count: Int
-    ) async throws -> [[Candidate]] {
+    public func propose(_ request: ProposalRequest, along path: [Token]) async throws -> [[Candidate]] {
         try await exclusively { signal in
-            try await self.advance(to: response, along: path, signal: signal)
+            try await self.advance(to: request.response, along: path, signal: signal)
             return try (0...path.count).map { ahead in
-                try self.withRow(at: self.start + ahead) { $0.candidates(count: count) }
+                try self.withRow(at: self.start + ahead) { $0.candidates(count: request.count) }
             }
         }
     }
 
-    public func logProbabilities(of tokens: [Token], after response: [Token]) async throws -> [Double] {
-        try await logProbabilities(of: [tokens], after: response, along: [])[0]
-    }
-
+    /// ``logProbabilities(of:after:)`` for lists of tokens, the first after the response, the others along `path`, in one
+    /// pass.
     public func logProbabilities(
         of tokens: [[Token]], after response: [Token], along path: [Token]
     ) async throws -> [[Double]] {
@@ -105,7 +101,7 @@ public final class LlamaPolicy: Policy, CellKeeper {
         try await exclusively(whenSettled: false) { _ in try self.board(response, along: path) }
     }
 
-    public func rollouts(_ request: RolloutRequest) async throws -> [[Rollout]] {
+    public func rollOut(_ request: RolloutRequest) async throws -> [[Rollout]] {
         try await exclusively { signal in
             self.keepsStates = self.keepsStates || request.wantsStates
             // Most rollouts begin with tokens that come from elsewhere.
@@ -115,7 +111,19 @@ public final class LlamaPolicy: Policy, CellKeeper {
         }
     }
 
-    public func read(
+    public func score(_ continuations: [Continuation], after response: [Token]) async throws -> [Double] {
+        // Next tokens are in the logits after the response: they take no sequence.
+        if continuations.allSatisfy({ $0.prefix.isEmpty && $0.tokens.count == 1 }) {
+            return try await logProbabilities(of: [continuations.map { $0.tokens[0] }], after: response, along: [])[0]
+        }
+        return try await read(continuations, after: response, wantsStates: false).map(\.logProbability)
+    }
+
+    public func read(_ continuations: [Continuation], after response: [Token]) async throws -> [Reading] {
+        try await read(continuations, after: response, wantsStates: true)
+    }
+
+    private func read(
         _ continuations: [Continuation], after response: [Token], wantsStates: Bool
     ) async throws -> [Reading] {
         try await exclusively { signal in

@@ -123,14 +123,13 @@ public final class TextReader: ConversationReader {
         let prompts = try questions.map(prompt)
         let (yes, no) = (tokens(of: yes), tokens(of: no))
         // Only the first token counts as a prompt, which most templates share.
-        let readings = try await byFirstToken(prompts.flatMap { [$0 + yes, $0 + no] }) { first, texts in
+        let logs = try await byFirstToken(prompts.flatMap { [$0 + yes, $0 + no] }) { first, texts in
             let policy = try desk.policy(prompt: [first], texts: texts)
             let common = texts.commonPrefixLength
             let continuations = texts.map { Continuation(prefix: [], tokens: Array($0.dropFirst(common))) }
-            return try await policy.read(
-                continuations, after: Array(texts[0].prefix(common)), wantsStates: false)
+            return try await policy.score(continuations, after: Array(texts[0].prefix(common)))
         }
-        return questions.indices.map { readings[2 * $0].logProbability - readings[2 * $0 + 1].logProbability }
+        return questions.indices.map { logs[2 * $0] - logs[2 * $0 + 1] }
     }
 
     /// Whose states these readings have.

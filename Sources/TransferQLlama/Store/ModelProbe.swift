@@ -74,7 +74,7 @@ extension LlamaModel {
             model: model, adapter: loaded, configuration: .init(cells: 256, sequences: 1))
         let policy = try LlamaPolicy(context: context, prompt: [0])
         do {
-            _ = try await policy.candidates(after: [0], count: 1)
+            _ = try await policy.propose(after: [0], count: 1)
         } catch LlamaError.decodeFailed(_, let reason) {
             throw LlamaError.damaged(path: path, reason: "two tokens could not be decoded, \(reason)")
         }
