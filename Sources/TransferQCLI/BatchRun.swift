@@ -147,11 +147,11 @@ struct BatchRun {
     ) async throws -> BatchAnswer {
         let prompt = try await prepared.open(index, in: slot)
         let trace = wantsTrace ? try TraceLines() : nil
-        let vocabulary = prepared.models.vocabulary
+        let tokenizer = prepared.models.tokenizer
         let summary = try await prompt.answer(by: method, isWhole: true) { event in
             event.say()
             guard let trace, case .step(let step) = event else { return }
-            let line = TraceLine(step, vocabulary: vocabulary, prompt: place, conversation: prompt.messages)
+            let line = TraceLine(step, tokenizer: tokenizer, prompt: place, conversation: prompt.messages)
             try trace.append(try JSON.line(line))
         }
         return BatchAnswer(

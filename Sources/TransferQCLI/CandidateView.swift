@@ -4,7 +4,7 @@ import TransferQEvaluation
 
 /// Draws the candidates of a step on a terminal, within its columns.
 struct CandidateView {
-    let vocabulary: any Vocabulary
+    let tokenizer: any Tokenizer
     private let shown = 6
     /// Nil draws everything. Asked for anew with every step, as windows change.
     private var columns: Int? { Console.errorColumns }
@@ -31,14 +31,14 @@ struct CandidateView {
     }
 
     /// The text of a candidate alone, which may begin or end inside a character.
-    static func text(of tokens: [Token], _ vocabulary: any Vocabulary) -> String {
-        String(decoding: tokens.flatMap { vocabulary.bytes(of: $0) }, as: UTF8.self)
+    static func text(of tokens: [Token], _ tokenizer: any Tokenizer) -> String {
+        String(decoding: tokens.flatMap { tokenizer.bytes(of: $0) }, as: UTF8.self)
     }
 
     /// A candidate: its text, its probability as a bar and a number, and as much more as there is room for.
     private func line(_ candidate: ScoredCandidate, step: DecodingStep) -> String {
-        let isEnd = candidate.tokens.count == 1 && vocabulary.isEnd(candidate.tokens[0])
-        let name = isEnd ? "⏹ end" : Self.text(of: candidate.tokens, vocabulary).drawable
+        let isEnd = candidate.tokens.count == 1 && tokenizer.isEnd(candidate.tokens[0])
+        let name = isEnd ? "⏹ end" : Self.text(of: candidate.tokens, tokenizer).drawable
         let mark = candidate.tokens == step.decision.tokens ? "▸" : " "
         let number = " " + candidate.probability.fixed(3)
         var left = (columns ?? .max) - " ▸ ".count - Self.leastName - number.count
@@ -56,7 +56,7 @@ struct CandidateView {
         let barWidth = min(Self.mostBar, left - 1)
         if barWidth >= Self.leastBar { left -= barWidth + 1 }
         if let rollout = candidate.rollouts.first?.rollout, !rollout.tokens.isEmpty, left >= Self.leastAhead {
-            let ahead = vocabulary.text(of: rollout.tokens).drawable
+            let ahead = tokenizer.text(of: rollout.tokens).drawable
             details += "   …" + ahead.prefix(44)
         }
         let bar = barWidth >= Self.leastBar ? " " + Self.bar(candidate.probability, width: barWidth) : ""

@@ -62,8 +62,8 @@ struct GenerateCommand: AsyncParsableCommand {
             let open = try await prepared.open(0)
             // Only now is it certain that there will be something to trace.
             let trace = try trace.map { try TraceFile(path: $0) }
-            let vocabulary = prepared.models.vocabulary
-            let view = CandidateView(vocabulary: vocabulary)
+            let tokenizer = prepared.models.tokenizer
+            let view = CandidateView(tokenizer: tokenizer)
             let streams = format == .text && !showCandidates
             let summary = try await open.answer(by: configured) { event in
                 event.say()
@@ -71,7 +71,7 @@ struct GenerateCommand: AsyncParsableCommand {
                 if streams { Console.print(step.text, terminator: "") }
                 if showCandidates { Console.draw(view.lines(step)) }
                 try trace?.append(
-                    JSON.line(TraceLine(step, vocabulary: vocabulary, conversation: open.messages)))
+                    JSON.line(TraceLine(step, tokenizer: tokenizer, conversation: open.messages)))
             }
             return (summary, prepared, open, trace?.hasFailed ?? false)
         }

@@ -148,7 +148,7 @@ struct ModelsCommand: ParsableCommand {
             let report = Report(
                 path: path, sha256: try await GGUFFile.sha256(of: path), summary: await model.summary,
                 architecture: await model.architecture, parameters: await model.parameterCount,
-                contextLength: model.contextLength, vocabularySize: model.vocabulary.size, memory: memory,
+                contextLength: model.contextLength, vocabularySize: model.tokenizer.size, memory: memory,
                 template: await TemplateReport(model))
             switch format {
             case .json: Console.print(try JSON.pretty(report))

@@ -71,9 +71,9 @@ extension ModelsCommand {
 
             init(_ layout: PromptLayout, model: LlamaModel) {
                 text = layout.text
-                let vocabulary = model.vocabulary
+                let tokenizer = model.tokenizer
                 tokens = layout.tokens.map { token in
-                    Piece(id: token, text: vocabulary.text(of: token), isSpecial: vocabulary.isSpecial(token))
+                    Piece(id: token, text: tokenizer.text(of: token), isSpecial: tokenizer.isSpecial(token))
                 }
                 systemFolded = layout.isSystemFolded
                 templateDate = layout.date?.description

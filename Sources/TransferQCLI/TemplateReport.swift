@@ -19,7 +19,7 @@ struct TemplateReport: Encodable {
     init(_ model: LlamaModel) async {
         exists = await model.chatTemplate != nil
         engine = ChatTemplate.hasEngine ? "jinja" : "named layout"
-        endToken = await model.endToken.map { model.vocabulary.text(of: $0) }
+        endToken = await model.endToken.map { model.tokenizer.text(of: $0) }
         let user = Message(role: "user", content: "Hi")
         do {
             let plain = try await model.layOut([user])

@@ -90,10 +90,10 @@ struct ValueCommand: AsyncParsableCommand {
                 let prompts = try await loaded.prompts(for: conversation)
                 for notice in prompts.notices { Console.sayOnce(notice) }
                 let texts = part.flatMap { _, state in
-                    state.candidates.map { model.vocabulary.isEnd($0) ? state.response : state.response + [$0] }
+                    state.candidates.map { model.tokenizer.isEnd($0) ? state.response : state.response + [$0] }
                 }
-                for token in texts.joined() where token < 0 || token >= model.vocabulary.size {
-                    throw LlamaError.invalidToken(token: token, vocabulary: model.vocabulary.size)
+                for token in texts.joined() where token < 0 || token >= model.tokenizer.size {
+                    throw LlamaError.invalidToken(token: token, vocabulary: model.tokenizer.size)
                 }
                 var read = try await reader.states(
                     of: texts, prompt: isReference ? prompts.reference : prompts.baseline)[...]

@@ -42,7 +42,7 @@ public struct TraceLine: Encodable, Sendable {
     public let alpha: Double?
     public let outsideProbability: Double?
 
-    public init(_ step: DecodingStep, vocabulary: any Vocabulary, prompt: Int = 0, conversation: [Message]) {
+    public init(_ step: DecodingStep, tokenizer: any Tokenizer, prompt: Int = 0, conversation: [Message]) {
         self.prompt = prompt
         self.conversation = step.index == 0 ? conversation : nil
         self.step = step.index
@@ -51,13 +51,13 @@ public struct TraceLine: Encodable, Sendable {
         candidates = step.decision.candidates.map { candidate in
             Candidate(
                 tokens: candidate.tokens,
-                text: String(decoding: candidate.tokens.flatMap(vocabulary.bytes), as: UTF8.self),
+                text: String(decoding: candidate.tokens.flatMap(tokenizer.bytes), as: UTF8.self),
                 logProbability: candidate.logProbability, value: candidate.value, score: candidate.score,
                 probability: candidate.probability, isChosen: candidate.tokens == step.decision.tokens,
                 effectiveSampleSize: candidate.effectiveSampleSize, rewardSpread: candidate.rewardSpread,
                 rollouts: candidate.rollouts.map { scored in
                     Rollout(
-                        text: vocabulary.text(of: scored.rollout.tokens), tokens: scored.rollout.tokens,
+                        text: tokenizer.text(of: scored.rollout.tokens), tokens: scored.rollout.tokens,
                         logProbability: scored.rollout.logProbability, finishReason: scored.rollout.finishReason,
                         reward: scored.reward, rewardParts: scored.rewardParts.isEmpty ? nil : scored.rewardParts,
                         logWeight: scored.logWeight)

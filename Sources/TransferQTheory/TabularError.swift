@@ -4,6 +4,7 @@ public import TransferQ
 public enum TabularError: Error, Equatable, Sendable {
     case noRow([Token])
     case noToken(Token, size: Int)
+    case noWord(text: String, size: Int)
     case unreadable(String)
     case badKey(key: String, table: String)
     case missing(key: String, table: String)
@@ -23,6 +24,9 @@ extension TabularError: CustomStringConvertible {
             "the table has no row for the response \(response); add one, or do not continue a finished response"
         case .noToken(let token, let size):
             "the table has no token \(token), only 0 to \(size - 1); ask about tokens of its own vocabulary"
+        case .noWord(let text, let size):
+            "the text \"\(text.prefix(40))\" does not begin with a word of the table; its words are the numbers 0 to "
+                + "\(size - 1), with a blank behind each, as in \"2 0 1 \""
         case .unreadable(let reason):
             "the instance cannot be read: \(reason)"
         case .badKey(let key, let table):

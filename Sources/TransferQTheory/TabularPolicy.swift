@@ -6,15 +6,15 @@ public import TransferQ
 /// Responses end with the end token or at `maximumResponseLength`. Everything about it can be computed by
 /// enumeration, which makes it the oracle for the tests of the decoding methods.
 public final class TabularPolicy: Policy {
-    public let vocabulary: any Vocabulary
+    public let tokenizer: any Tokenizer
     public let maximumResponseLength: Int
     public let promptLength = 0
     private let logRows: [[Token]: [Double]]
 
     /// - Parameter rows: for every unfinished response, probabilities of all tokens that sum to one. A row of another length
     ///   counts as missing.
-    public init(vocabulary: TabularVocabulary, maximumLength: Int, rows: [[Token]: [Double]]) {
-        self.vocabulary = vocabulary
+    public init(tokenizer: TabularTokenizer, maximumLength: Int, rows: [[Token]: [Double]]) {
+        self.tokenizer = tokenizer
         maximumResponseLength = maximumLength
         logRows = rows.mapValues { $0.map { log($0) } }
     }
@@ -22,7 +22,7 @@ public final class TabularPolicy: Policy {
     /// The policy that an instance's tree and rows of log-probabilities describe.
     public convenience init(tree: ResponseTree, logRows: [[Double]]) {
         self.init(
-            vocabulary: TabularVocabulary(size: tree.vocabularySize, endToken: tree.endToken),
+            tokenizer: TabularTokenizer(size: tree.vocabularySize, endToken: tree.endToken),
             maximumLength: tree.maximumLength,
             rows: Dictionary(uniqueKeysWithValues: zip(tree.prefixes, logRows.map { $0.map { exp($0) } })))
     }
@@ -31,7 +31,7 @@ public final class TabularPolicy: Policy {
     public static func random(
         vocabularySize: Int, maximumLength: Int, endToken: Token?, spread: Double = 1, seed: UInt64
     ) -> TabularPolicy {
-        let vocabulary = TabularVocabulary(size: vocabularySize, endToken: endToken)
+        let tokenizer = TabularTokenizer(size: vocabularySize, endToken: endToken)
         var rows: [[Token]: [Double]] = [:]
         var open: [[Token]] = [[]]
         while let prefix = open.popLast() {
@@ -41,14 +41,14 @@ public final class TabularPolicy: Policy {
             guard prefix.count + 1 < maximumLength else { continue }
             open += (0..<Token(vocabularySize)).filter { $0 != endToken }.map { prefix + [$0] }
         }
-        return TabularPolicy(vocabulary: vocabulary, maximumLength: maximumLength, rows: rows)
+        return TabularPolicy(tokenizer: tokenizer, maximumLength: maximumLength, rows: rows)
     }
 
     /// log π(· | response) for every token, nats.
     ///
     /// - Throws: ``TabularError/noRow(_:)`` for a response that is finished or not in the table.
     public func logRow(after response: [Token]) throws -> [Double] {
-        guard let row = logRows[response], row.count == vocabulary.size else { throw TabularError.noRow(response) }
+        guard let row = logRows[response], row.count == tokenizer.size else { throw TabularError.noRow(response) }
         return row
     }
 
@@ -89,7 +89,7 @@ public final class TabularPolicy: Policy {
         var rollout = start.beginning
         var text = request.response + start.prefix + rollout.tokens
         while true {
-            if let last = text.last, vocabulary.isEnd(last) {
+            if let last = text.last, tokenizer.isEnd(last) {
                 rollout.finishReason = .stop
                 return rollout
             }

@@ -50,7 +50,7 @@ package final class FakeBackend: ContextBackend {
 
     package init(model: LlamaModel, cells: Int, sequences: Int, isStepped: Bool = false) {
         self.cells = cells
-        vocabulary = model.vocabulary.size
+        vocabulary = model.tokenizer.size
         width = model.width
         contents = Mutex(Contents(held: Array(repeating: [], count: sequences)))
         self.isStepped = Atomic(isStepped)

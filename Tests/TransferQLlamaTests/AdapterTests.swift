@@ -49,7 +49,7 @@ import TransferQLlama
 
     /// The tables are large enough for the tiny models' vocabularies.
     @Test func embeddingsThatAreOutputsAsWellAreRefused() async throws {
-        let tokens = try await LlamaModel(path: folder.file("m.gguf").path).vocabulary.size
+        let tokens = try await LlamaModel(path: folder.file("m.gguf").path).tokenizer.size
         // llama.cpp keeps the first matrix of embeddings transposed.
         let embeddings = [("token_embd.weight.lora_a", [2, tokens]), ("token_embd.weight.lora_b", [2, Self.width])]
         let free = try await load(embeddings)

@@ -42,7 +42,7 @@ import TransferQLlama
 
         init(_ base: LlamaPolicy, delay: Int) { (self.base, self.delay) = (base, delay) }
 
-        var vocabulary: any Vocabulary { base.vocabulary }
+        var tokenizer: any Tokenizer { base.tokenizer }
         var maximumResponseLength: Int { base.maximumResponseLength }
         var promptLength: Int { base.promptLength }
         var prompt: [Token] { base.prompt }

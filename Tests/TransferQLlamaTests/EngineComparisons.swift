@@ -12,7 +12,7 @@ extension EngineTests {
     static func compareLogits(_ format: Quantization, prompts: Int, steps: Int) async throws {
         let model = format == .f32 ? try await RealModel.precise() : try await RealModel.load()
         let context = try await LlamaContext(model: model, configuration: .init(cells: 1024, sequences: 16))
-        let all = (0..<Token(model.vocabulary.size)).map { $0 }
+        let all = (0..<Token(model.tokenizer.size)).map { $0 }
         var reuse = Difference()
         var stepwise = Difference()
         for text in RealModel.prompts.prefix(prompts) {
@@ -26,7 +26,7 @@ extension EngineTests {
                 _ = try await plain.propose(after: response, count: 1)
                 // Not always the first, so that every branch gets adopted at some time.
                 let next = candidates[step % 4].token
-                if policy.vocabulary.isEnd(next) { break }
+                if policy.tokenizer.isEnd(next) { break }
                 response.append(next)
             }
             let fresh = try await LlamaPolicy(context: context, prompt: prompt)

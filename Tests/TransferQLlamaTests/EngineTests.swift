@@ -128,7 +128,7 @@ import TransferQLlama
         #expect(summary.finishReason == .stop)
         #expect(summary.tokens.count < 200)
         #expect(summary.usage.completionTokens == summary.tokens.count + 1)
-        #expect(!summary.tokens.contains { policy.vocabulary.isEnd($0) })
+        #expect(!summary.tokens.contains { policy.tokenizer.isEnd($0) })
         #expect(!summary.response.contains("<|"))
     }
 
@@ -218,7 +218,7 @@ import TransferQLlama
 
     @Test func anotherResponseIsFollowedCorrectly() async throws {
         let (policy, context) = try await RealModel.policy("Count to five.")
-        let vocabulary = policy.vocabulary
+        let tokenizer = policy.tokenizer
         let model = try await RealModel.load()
         let one = try await model.prompt(continuing: "One, two, three, four, five.")
         let other = try await model.prompt(continuing: "One, two, and then five.")
@@ -227,7 +227,7 @@ import TransferQLlama
             let fresh = try await LlamaPolicy(
                 context: context, prompt: model.prompt(for: [Message(role: "user", content: "Count to five.")]))
             let expected = try await fresh.propose(after: response, count: 5)
-            #expect(got[0].token == expected[0].token, "after \(vocabulary.text(of: response))")
+            #expect(got[0].token == expected[0].token, "after \(tokenizer.text(of: response))")
             #expect(abs(got[0].logProbability - expected[0].logProbability) < Self.tolerance)
         }
     }
@@ -241,7 +241,7 @@ import TransferQLlama
         let small = try await sharp.context(cells: 256, sequences: 8)
         let policy = try await sharp.policy(1, in: small)
         let tokens = try await policy.propose(after: [], count: 12).map { [$0.token] }
-            .filter { !policy.vocabulary.isEnd($0[0]) }
+            .filter { !policy.tokenizer.isEnd($0[0]) }
         // More rollouts than sequences, and than cells, go in waves.
         let roomy = try await sharp.policy(1, in: sharp.context(sequences: 16))
         for (count, length) in [(10, 4), (6, 60)] {

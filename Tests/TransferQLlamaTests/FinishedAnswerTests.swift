@@ -52,7 +52,7 @@ import TransferQLlama
         let (own, closing): (Token, Token) = (2, 260)
         let letters = await reader.tokens(of: "ab")
         // As it is written, which may begin with a space of the vocabulary's own.
-        let text = model.vocabulary.text(of: letters)
+        let text = model.tokenizer.text(of: letters)
         func end(_ tokens: [Token]) async -> Token? {
             await reader.tokens(
                 of: Completion(conversation: [], text: text, tokens: tokens, isFinished: true)

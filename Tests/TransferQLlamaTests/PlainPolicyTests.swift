@@ -11,7 +11,7 @@ import TransferQLlama
 
         init(_ base: LlamaPolicy) { self.base = base }
 
-        var vocabulary: any Vocabulary { base.vocabulary }
+        var tokenizer: any Tokenizer { base.tokenizer }
         var maximumResponseLength: Int { base.maximumResponseLength }
         var promptLength: Int { base.promptLength }
         var prompt: [Token] { base.prompt }

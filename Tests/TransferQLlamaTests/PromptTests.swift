@@ -28,11 +28,11 @@ import TransferQLlama
         for special in [start, end, 0] as [Token] {
             #expect(marked.filter { $0 == special }.count == plain.filter { $0 == special }.count)
         }
-        let written = marked.flatMap { model.vocabulary.bytes(of: $0) }
+        let written = marked.flatMap { model.tokenizer.bytes(of: $0) }
         #expect(String(decoding: written, as: UTF8.self).contains(text))
         let raw = try await model.prompt(continuing: text)
         #expect(!raw.contains(start) && !raw.contains(end))
-        #expect(String(decoding: raw.flatMap { model.vocabulary.bytes(of: $0) }, as: UTF8.self) == text)
+        #expect(String(decoding: raw.flatMap { model.tokenizer.bytes(of: $0) }, as: UTF8.self) == text)
     }
 
     @Test func turnsKeepTheirOrderAndTheirSpaces() async throws {
@@ -41,7 +41,7 @@ import TransferQLlama
             Message(role: $0 == 1 ? "assistant" : "user", content: $1)
         }
         let tokens = try await model.prompt(for: messages)
-        let text = String(decoding: tokens.flatMap { model.vocabulary.bytes(of: $0) }, as: UTF8.self)
+        let text = String(decoding: tokens.flatMap { model.tokenizer.bytes(of: $0) }, as: UTF8.self)
         #expect(text.hasPrefix("system\n"))
         #expect(text.hasSuffix("\nuser\none \nassistant\n two\nuser\nthree\n\n\nassistant\n"))
     }

@@ -169,7 +169,7 @@ import TransferQRewards
                     for scored in candidate.rollouts {
                         let tail = name == "best-of-n" ? [] : scored.rollout.tokens
                         rolloutTokens += tail.count
-                        let text = model.vocabulary.text(of: response + candidate.tokens + tail)
+                        let text = model.tokenizer.text(of: response + candidate.tokens + tail)
                         let own = try await fresh.checkedRewards(for: [Self.completion(text)])
                         differences.append(abs(own[0] - scored.reward))
                     }
@@ -215,7 +215,7 @@ import TransferQRewards
             tokens.append(try await model.prompt(for: turns, isOpen: false))
         }
         let last = try #require(tokens[0].last)
-        #expect(model.vocabulary.isEnd(last) == (template == .llama3))
+        #expect(model.tokenizer.isEnd(last) == (template == .llama3))
         let expected = try ModelWriter.reference("llama", weights: weights, tokens: tokens, head: numbers)
         let values = try await reward.checkedRewards(for: texts)
         for (value, reference) in zip(values, expected) { #expect(abs(value - reference[0]) < 1e-3) }

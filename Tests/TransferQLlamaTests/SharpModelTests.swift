@@ -256,7 +256,7 @@ import TransferQRewards
             case ..<0.6:
                 let next = try await expected.propose(after: response, count: 3)
                 response.append(next[Int(noise.derived(2).uniform * 3)].token)
-                if policy.vocabulary.isEnd(response.last ?? 0) || response.count > 20 { response = [] }
+                if policy.tokenizer.isEnd(response.last ?? 0) || response.count > 20 { response = [] }
             case ..<0.8: response = Array(response.prefix(Int(noise.derived(2).uniform * Double(response.count + 1))))
             case ..<0.85: response = sharp.tokens(question, count: 3)
             default: break

@@ -91,7 +91,7 @@ import TransferQLlama
         try ModelWriter.tinyModel(to: source)
         try await Quantization.q8.requantize(source.path, to: target.path)
         let model = try await LlamaModel(path: target.path)
-        #expect(model.vocabulary.fingerprint == (try await LlamaModel(path: source.path)).vocabulary.fingerprint)
+        #expect(model.tokenizer.fingerprint == (try await LlamaModel(path: source.path)).tokenizer.fingerprint)
         await #expect(throws: StoreError.exists(path: target.path)) {
             try await Quantization.q8.requantize(source.path, to: target.path)
         }

@@ -29,7 +29,7 @@ import TransferQLlama
         }
         let (sharp, other) = (folder.appending(path: "sharp.gguf").path, folder.appending(path: "other.gguf").path)
         let model = try await LlamaModel(path: sharp)
-        #expect(try await LlamaModel(path: other).vocabulary.fingerprint == model.vocabulary.fingerprint)
+        #expect(try await LlamaModel(path: other).tokenizer.fingerprint == model.tokenizer.fingerprint)
         let adapter = try await LlamaAdapter(path: folder.appending(path: "adapter.gguf").path, model: model)
         #expect(adapter.applied == ["blk.0.attn_q.weight"])
     }

@@ -233,7 +233,7 @@ import TransferQTheory
             self.promptLength = promptLength
         }
 
-        var vocabulary: any Vocabulary { base.vocabulary }
+        var tokenizer: any Tokenizer { base.tokenizer }
         var maximumResponseLength: Int { room }
 
         private func folded(_ response: [Token]) -> [Token] { Array(response.suffix(2)) }

@@ -36,11 +36,11 @@ final class FaultyPolicy: InProcessPolicy {
         return fault
     }
 
-    var vocabulary: any Vocabulary { base.vocabulary }
+    var tokenizer: any Tokenizer { base.tokenizer }
     var maximumResponseLength: Int { base.maximumResponseLength }
     var promptLength: Int { 0 }
     var stateSource: StateSource? { StateSource(weights: "faulty", prompt: []) }
-    private var size: Token { Token(vocabulary.size) }
+    private var size: Token { Token(tokenizer.size) }
 
     func propose(_ request: ProposalRequest) async throws -> [Candidate] {
         var list = try await base.propose(request)

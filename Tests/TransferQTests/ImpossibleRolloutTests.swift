@@ -9,7 +9,7 @@ import TransferQTheory
 
     /// A table in which a good part of the tokens is impossible, never all of a row.
     static func holed(_ seed: UInt64, share: Double = 0.45) -> TabularPolicy {
-        let vocabulary = TabularVocabulary(size: 4, endToken: 0)
+        let tokenizer = TabularTokenizer(size: 4, endToken: 0)
         var rows: [[Token]: [Double]] = [:]
         var open: [[Token]] = [[]]
         while let prefix = open.popLast() {
@@ -21,7 +21,7 @@ import TransferQTheory
             rows[prefix] = row.map { $0 / sum }
             if prefix.count + 1 < length { open += (1..<4).map { prefix + [$0] } }
         }
-        return TabularPolicy(vocabulary: vocabulary, maximumLength: length, rows: rows)
+        return TabularPolicy(tokenizer: tokenizer, maximumLength: length, rows: rows)
     }
 
     static func task(_ seed: UInt64, hasRange: Bool = true, share: Double = 0.45) throws -> DecodingTask {

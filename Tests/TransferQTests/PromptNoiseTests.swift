@@ -105,7 +105,7 @@ private final class PromptedPolicy: Policy {
         self.prompt = prompt
     }
 
-    var vocabulary: any Vocabulary { base.vocabulary }
+    var tokenizer: any Tokenizer { base.tokenizer }
     var maximumResponseLength: Int { base.maximumResponseLength }
     var promptLength: Int { 2 }
 

@@ -6,7 +6,7 @@ import TransferQTheory
 /// What must be equal for two completions to be scored once.
 @Suite(.timeLimit(.minutes(1))) struct RewardIdentityTests {
     /// Tokens that spell the same text in other ways, as those of real vocabularies do.
-    private struct Spellings: Vocabulary {
+    private struct Spellings: Tokenizer {
         static let texts = ["", "ab", "a", "b", "caf\u{E9}", "cafe\u{301}"]
         var size: Int { Self.texts.count }
         var fingerprint: String { "spellings" }
@@ -14,11 +14,13 @@ import TransferQTheory
         func isEnd(_ token: Token) -> Bool { token == 0 }
 
         func bytes(of token: Token) -> [UInt8] { Array(Self.texts[Int(token)].utf8) }
+
+        func tokens(of text: String) throws -> [Token] { [] }
     }
 
     private final class Speller: Policy {
         let base = TabularPolicy.random(vocabularySize: 6, maximumLength: 4, endToken: 0, spread: 0.3, seed: 7)
-        var vocabulary: any Vocabulary { Spellings() }
+        var tokenizer: any Tokenizer { Spellings() }
         var maximumResponseLength: Int { 4 }
         var promptLength: Int { 0 }
 

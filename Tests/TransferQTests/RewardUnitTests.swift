@@ -72,14 +72,15 @@ import TransferQ
 
 /// Three words, equally likely; the last ends the response.
 private final class UniformPolicy: Policy {
-    private struct Words: Vocabulary {
+    private struct Words: Tokenizer {
         let size = 3
         let fingerprint = "three"
         func isEnd(_ token: Token) -> Bool { token == 2 }
         func bytes(of token: Token) -> [UInt8] { [Array("a ".utf8), Array("bc".utf8), []][Int(token)] }
+        func tokens(of text: String) throws -> [Token] { [] }
     }
 
-    let vocabulary: any Vocabulary = Words()
+    let tokenizer: any Tokenizer = Words()
     let maximumResponseLength = 10
     let promptLength = 0
 

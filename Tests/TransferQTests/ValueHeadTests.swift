@@ -10,7 +10,7 @@ import TransferQTheory
 
         init(_ table: TabularPolicy) { self.table = table }
 
-        var vocabulary: any Vocabulary { table.vocabulary }
+        var tokenizer: any Tokenizer { table.tokenizer }
         var maximumResponseLength: Int { table.maximumResponseLength }
         var promptLength: Int { 0 }
 

@@ -81,7 +81,7 @@ public struct DecodingTask: Sendable {
         noise = Noise(seed: seed).derived(conversation: conversation, prompt: policies.reference.prompt)
     }
 
-    var vocabulary: any Vocabulary { reference.vocabulary }
+    var tokenizer: any Tokenizer { reference.tokenizer }
 
     /// Checks what rewards and values say of themselves, which searches go by.
     ///

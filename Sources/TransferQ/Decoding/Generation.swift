@@ -18,7 +18,7 @@ public struct Generation: AsyncSequence, Sendable {
 
     /// - Throws: ``TransferQError`` when the method cannot work on this task.
     public init(task: DecodingTask, method: any DecodingMethod) throws {
-        try method.validate(vocabularySize: task.vocabulary.size, hasReward: task.hasValues)
+        try method.validate(vocabularySize: task.tokenizer.size, hasReward: task.hasValues)
         try task.checkStatements()
         self.task = task
         self.method = method
@@ -113,16 +113,16 @@ public struct Generation: AsyncSequence, Sendable {
 
         /// A decision without tokens would be asked for again for ever.
         private func check(_ decision: Decision) throws {
-            let vocabulary = state.task.vocabulary
+            let tokenizer = state.task.tokenizer
             let tokens = decision.tokens
             let fault: String? =
                 if tokens.isEmpty {
                     "no token"
                 } else if tokens.count > state.remainingLength {
                     "\(tokens.count) tokens where the answer has room for \(state.remainingLength)"
-                } else if let stranger = tokens.first(where: { $0 < 0 || $0 >= vocabulary.size }) {
-                    "the token \(stranger), which is outside of the vocabulary of \(vocabulary.size) tokens"
-                } else if tokens.dropLast().contains(where: vocabulary.isEnd) {
+                } else if let stranger = tokens.first(where: { $0 < 0 || $0 >= tokenizer.size }) {
+                    "the token \(stranger), which is outside of the vocabulary of \(tokenizer.size) tokens"
+                } else if tokens.dropLast().contains(where: tokenizer.isEnd) {
                     "tokens behind an end token"
                 } else if decision.kl?.isNaN ?? false {
                     "a token at a KL that is no number"
@@ -136,15 +136,15 @@ public struct Generation: AsyncSequence, Sendable {
         }
 
         private mutating func take(_ decision: Decision) -> DecodingStep {
-            let vocabulary = state.task.vocabulary
+            let tokenizer = state.task.tokenizer
             var added = ""
             for token in decision.tokens {
-                if vocabulary.isEnd(token) {
+                if tokenizer.isEnd(token) {
                     finishReason = .stop
                     ending = [token]
                 } else {
                     state.response.append(token)
-                    added += stream.append(vocabulary.bytes(of: token))
+                    added += stream.append(tokenizer.bytes(of: token))
                 }
             }
             if finishReason == nil, state.remainingLength <= 0 { finishReason = .length }

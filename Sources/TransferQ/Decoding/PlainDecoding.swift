@@ -67,7 +67,7 @@ private func decidePlain(
     _ state: DecodingState, role: PolicyRole, sampling: Sampling
 ) async throws -> Decision {
     let policy = role.policy(of: state.task)
-    let size = state.task.vocabulary.size
+    let size = state.task.tokenizer.size
     let isPolicyItself = sampling == .ancestral && role == .reference
     // The whole vocabulary is sorted only when the sampling reshapes it: the policy itself is sampled where its
     // logits are, and its divergence from itself is zero.

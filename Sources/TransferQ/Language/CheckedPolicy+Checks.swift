@@ -85,11 +85,11 @@ extension CheckedPolicy {
             throw breach(
                 "a rollout of \(rollout.tokens.count) tokens where at most \(start.maximumLength) were asked for")
         }
-        let vocabulary = base.vocabulary
-        guard !rollout.tokens.dropLast().contains(where: vocabulary.isEnd) else {
+        let tokenizer = base.tokenizer
+        guard !rollout.tokens.dropLast().contains(where: tokenizer.isEnd) else {
             throw breach("a rollout that goes on behind an end token")
         }
-        let isEnded = (rollout.tokens.last ?? start.prefix.last).map(vocabulary.isEnd) ?? false
+        let isEnded = (rollout.tokens.last ?? start.prefix.last).map(tokenizer.isEnd) ?? false
         guard (rollout.finishReason == .stop) == isEnded else {
             throw breach(
                 "a rollout with the finish reason \(rollout.finishReason.rawValue) "

@@ -22,10 +22,10 @@ final class CheckedPolicy: InProcessPolicy {
         base = policy.underlying
         engine = base.inProcess
         name = "\(role) (\(type(of: base)))"
-        size = base.vocabulary.size
+        size = base.tokenizer.size
     }
 
-    var vocabulary: any Vocabulary { base.vocabulary }
+    var tokenizer: any Tokenizer { base.tokenizer }
     var maximumResponseLength: Int { base.maximumResponseLength }
     var promptLength: Int { base.promptLength }
     var prompt: [Token] { base.prompt }

@@ -6,7 +6,7 @@
 /// response it saw last, so asking about a growing response costs one token a step; asking about another response is
 /// correct, but slower.
 public protocol Policy: AnyObject, Sendable {
-    var vocabulary: any Vocabulary { get }
+    var tokenizer: any Tokenizer { get }
 
     /// The longest response the policy can continue to, in tokens.
     var maximumResponseLength: Int { get }

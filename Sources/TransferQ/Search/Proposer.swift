@@ -67,6 +67,6 @@ struct Proposer: Sendable {
     /// The same when `token` comes first.
     func expectedPath(through token: Token, from state: AnswerState) -> [Token] {
         let path = [token] + memory.beginning(of: state.response + [token]).tokens
-        return Array(path.prefix { !state.vocabulary.isEnd($0) }.prefix(state.remainingLength))
+        return Array(path.prefix { !state.tokenizer.isEnd($0) }.prefix(state.remainingLength))
     }
 }

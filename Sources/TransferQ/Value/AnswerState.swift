@@ -24,7 +24,7 @@ public struct AnswerState: Sendable {
         self.noise = noise
     }
 
-    public var vocabulary: any Vocabulary { reference.vocabulary }
+    public var tokenizer: any Tokenizer { reference.tokenizer }
 
     /// Tokens that the answer may still take.
     public var remainingLength: Int { maximumLength - response.count }
@@ -64,7 +64,7 @@ public struct AnswerState: Sendable {
     func completion(adding tokens: [Token], state: PooledState? = nil) -> Completion {
         let all = response + tokens
         return Completion(
-            conversation: conversation, text: vocabulary.text(of: all), tokens: all,
-            isFinished: all.last.map(vocabulary.isEnd) ?? false, state: state)
+            conversation: conversation, text: tokenizer.text(of: all), tokens: all,
+            isFinished: all.last.map(tokenizer.isEnd) ?? false, state: state)
     }
 }

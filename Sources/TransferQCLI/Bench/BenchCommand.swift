@@ -66,7 +66,7 @@ struct EngineCommand: AsyncParsableCommand {
         let policy = try await LlamaPolicy(
             context: LlamaContext(model: loaded, configuration: configuration), prompt: prompt)
         let starts = try await policy.propose(after: [], count: 3 * k).map(\.token)
-            .filter { !loaded.vocabulary.isEnd($0) }.prefix(k)
+            .filter { !loaded.tokenizer.isEnd($0) }.prefix(k)
         let request = RolloutRequest(
             response: [], prefixes: starts.map { [$0] }, count: 1, maximumLength: horizon, sampling: .greedy,
             noise: Noise(seed: 0))

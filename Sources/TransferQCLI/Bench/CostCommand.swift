@@ -104,7 +104,7 @@ struct CostCommand: AsyncParsableCommand {
         let methods = [try DecodingMethods.make(GreedyDecoding.name), try steered()]
         let path = try await ModelFiles.path(steering.models.model)
         let model = try await ModelFiles.load(path)
-        for method in byK { try method.method.validate(vocabularySize: model.vocabulary.size, hasReward: true) }
+        for method in byK { try method.method.validate(vocabularySize: model.tokenizer.size, hasReward: true) }
         let question = CostMeasurement.questions[0]
         var prompts: [PaddedPrompt] = []
         for length in promptLengths { prompts.append(try await PaddedPrompt(question, tokens: length, model: model)) }

@@ -212,12 +212,12 @@ private final class LoopProcess {
         -> Double
     {
         let prompt = try await open.models.model.prompt(for: open.prompt.messages)
-        let vocabulary = open.models.vocabulary
+        let tokenizer = open.models.tokenizer
         let reply = try exchange([
             "reference": open.prompt.prompts.reference, "baseline": open.prompt.prompts.baseline, "reward": prompt,
             "response": response,
             "k": steering.k, "horizon": steering.horizon, "alpha": steering.alpha, "tilt": steering.tilt.rawValue,
-            "tokens": 1, "ends": (0..<Token(vocabulary.size)).filter(vocabulary.isEnd),
+            "tokens": 1, "ends": (0..<Token(tokenizer.size)).filter(tokenizer.isEnd),
         ])
         guard let seconds = (reply["seconds"] as? [Double])?.first else {
             throw UsageError("the loop in transformers gave no answer; see what it wrote to standard error")

@@ -56,7 +56,7 @@ struct CompareCommand: AsyncParsableCommand {
             try answer.check(methods: configured)
             // The methods share the prompt, so none is charged for it.
             try await open.readPrompts()
-            let view = CandidateView(vocabulary: prepared.models.vocabulary)
+            let view = CandidateView(tokenizer: prepared.models.tokenizer)
             var summaries: [GenerationSummary] = []
             for method in configured {
                 if format == .text { Console.print("── \(method.name)") }

@@ -64,7 +64,7 @@ public struct BatchWidth: Codable, Sendable {
         let most = widths.last ?? 1
         let context = try LlamaContext(
             model: model, configuration: .init(cells: 512, sequences: most + 1, attention: .matrix))
-        let size = model.vocabulary.size
+        let size = model.tokenizer.size
         func token(_ number: Int) -> Token { Token((number * 97 + 11) % size) }
         let trunk = try context.cache.lease()
         let length = 64

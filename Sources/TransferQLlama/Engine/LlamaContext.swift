@@ -261,7 +261,7 @@ public final class LlamaContext {
         var logits = UnsafeBufferPointer<Float>(start: nil, count: 0)
         if results.contains(.logits) {
             guard let values = backend.logits(at: row) else { throw LlamaError.logitsNotNumeric }
-            logits = UnsafeBufferPointer(start: values, count: model.vocabulary.size)
+            logits = UnsafeBufferPointer(start: values, count: model.tokenizer.size)
         }
         var state: UnsafeBufferPointer<Float>?
         if results.contains(.states) {
@@ -357,8 +357,8 @@ public final class LlamaContext {
     private func fill(_ batch: DecodeQueue.Batch) throws -> Int32 {
         let entries = batch.works.flatMap(\.entries)
         for (row, entry) in entries.enumerated() {
-            guard entry.token >= 0, entry.token < model.vocabulary.size else {
-                throw LlamaError.invalidToken(token: entry.token, vocabulary: model.vocabulary.size)
+            guard entry.token >= 0, entry.token < model.tokenizer.size else {
+                throw LlamaError.invalidToken(token: entry.token, vocabulary: model.tokenizer.size)
             }
             backend.set(
                 row,

@@ -17,8 +17,8 @@ extension LlamaPolicy {
     func read(
         _ continuations: [Continuation], lengths: [Int], wantsStates: Bool, signal: AbortSignal
     ) async throws -> [Reading] {
-        for token in continuations.flatMap({ $0.prefix + $0.tokens }) where token < 0 || token >= vocabulary.size {
-            throw LlamaError.invalidToken(token: token, vocabulary: vocabulary.size)
+        for token in continuations.flatMap({ $0.prefix + $0.tokens }) where token < 0 || token >= tokenizer.size {
+            throw LlamaError.invalidToken(token: token, vocabulary: tokenizer.size)
         }
         var readings: [Reading] = []
         while readings.count < continuations.count {

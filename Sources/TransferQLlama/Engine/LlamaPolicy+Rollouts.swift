@@ -33,7 +33,7 @@ extension LlamaPolicy {
     /// Rolls out from the trunk, which holds the response: what all starts begin with in one batch, equal beginnings once,
     /// then one batch per position; in several waves when there are more than the context holds.
     func rollOut(_ request: RolloutRequest, signal: AbortSignal) async throws -> [[Rollout]] {
-        let ended = request.starts.map { $0.prefix.last.map(vocabulary.isEnd) ?? false }
+        let ended = request.starts.map { $0.prefix.last.map(tokenizer.isEnd) ?? false }
         let needed = request.starts.map { $0.prefix.count + $0.maximumLength }.max() ?? 0
         guard start + needed <= limit else { throw LlamaError.contextFull(needed: start + needed, cells: limit) }
         var results = request.starts.enumerated().map { index, start in
@@ -242,7 +242,7 @@ extension LlamaPolicy {
         row.rollout.tokens.append(token)
         row.rollout.logProbabilities.append(Double(logits.logits[Int(token)]) - normaliser)
         row.position += 1
-        if vocabulary.isEnd(token) { row.rollout.finishReason = .stop }
+        if tokenizer.isEnd(token) { row.rollout.finishReason = .stop }
         row.isDone =
             row.rollout.finishReason == .stop || row.rollout.tokens.count >= jobs[row.job].start.maximumLength
         row.lacksState = row.isDone && row.rollout.finishReason != .stop && request.wantsStates

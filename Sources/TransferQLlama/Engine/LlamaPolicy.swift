@@ -7,7 +7,7 @@ public import TransferQ
 /// it out, so that no token is decoded twice.
 @InferenceActor
 public final class LlamaPolicy: InProcessPolicy, CellKeeper {
-    public nonisolated let vocabulary: any Vocabulary
+    public nonisolated let tokenizer: any Tokenizer
     public nonisolated let maximumResponseLength: Int
     public nonisolated let promptLength: Int
     public nonisolated let stateSource: StateSource?
@@ -53,7 +53,7 @@ public final class LlamaPolicy: InProcessPolicy, CellKeeper {
         self.context = context
         self.prompt = prompt
         self.share = max(1, share)
-        vocabulary = context.model.vocabulary
+        tokenizer = context.model.tokenizer
         promptLength = prompt.count
         maximumResponseLength = limit - prompt.count
         stateSource = context.model.stateSource(prompt: prompt, adapter: context.adapter)
@@ -82,7 +82,7 @@ public final class LlamaPolicy: InProcessPolicy, CellKeeper {
     public func logProbabilities(
         of tokens: [[Token]], after response: [Token], along path: [Token]
     ) async throws -> [[Double]] {
-        let size = vocabulary.size
+        let size = tokenizer.size
         if let stranger = tokens.joined().first(where: { $0 < 0 || $0 >= size }) {
             throw LlamaError.invalidToken(token: stranger, vocabulary: size)
         }
@@ -132,7 +132,7 @@ public final class LlamaPolicy: InProcessPolicy, CellKeeper {
             let lengths = continuations.map { continuation in
                 // What is decoded of each: the last token only for its state.
                 let path = continuation.prefix + continuation.tokens
-                let isEnded = path.last.map(self.vocabulary.isEnd) ?? false
+                let isEnded = path.last.map(self.tokenizer.isEnd) ?? false
                 return path.count - (path.isEmpty || (wantsStates && !isEnded) ? 0 : 1)
             }
             return try await self.read(continuations, lengths: lengths, wantsStates: wantsStates, signal: signal)

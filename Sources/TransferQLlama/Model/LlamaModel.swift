@@ -12,7 +12,7 @@ public final class LlamaModel {
     public nonisolated let path: String
     /// All files of the model: more than one where it is split.
     public nonisolated var files: [String] { GGUFFile.parts(of: path) }
-    public nonisolated let vocabulary: LlamaVocabulary
+    public nonisolated let tokenizer: LlamaTokenizer
     /// The longest prompt with its answer, in tokens: what the model was trained on, or less where options say so.
     public nonisolated let contextLength: Int
     public nonisolated let options: LlamaOptions
@@ -75,7 +75,7 @@ public final class LlamaModel {
             throw LlamaError.notLanguageModel(
                 path: path, kind: "it is recurrent, so rollouts cannot fork its state")
         }
-        self.vocabulary = LlamaVocabulary(vocabulary)
+        tokenizer = LlamaTokenizer(vocabulary, of: handle)
         contextLength = min(Int(llama_model_n_ctx_train(pointer)), options.contextLength ?? .max)
         self.options = options
         width = Int(llama_model_n_embd_out(pointer))

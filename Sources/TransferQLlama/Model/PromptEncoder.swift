@@ -83,7 +83,7 @@ struct PromptEncoder {
         let (start, separator) = (llama_vocab_bos(vocabulary), llama_vocab_sep(vocabulary))
         let texts = (completion.conversation.isEmpty ? [] : [asked]) + [completion.text]
         return (start >= 0 ? [start] : [])
-            + texts.flatMap { plainTokens(of: $0) + (separator >= 0 ? [separator] : []) }
+            + texts.flatMap { model.tokenizer.tokens(of: $0) + (separator >= 0 ? [separator] : []) }
     }
 
     private enum Run {
@@ -102,7 +102,7 @@ struct PromptEncoder {
 
     /// Splits a piece of the template at its special tokens, the longest match first.
     private func append(template piece: Substring, to runs: inout [Run]) {
-        let markers = model.vocabulary.markers.filter { piece.contains($0.key) }
+        let markers = model.tokenizer.markers.filter { piece.contains($0.key) }
             .sorted { $0.key.utf8.count > $1.key.utf8.count }
         var plain = ""
         var rest = piece
@@ -125,7 +125,7 @@ struct PromptEncoder {
         for run in runs {
             switch run {
             case .marker(let token): tokens.append(token)
-            case .text(let text): tokens += plainTokens(of: text)
+            case .text(let text): tokens += model.tokenizer.tokens(of: text)
             }
         }
         if let vocabulary, llama_vocab_get_add_bos(vocabulary), tokens.first != llama_vocab_bos(vocabulary) {
@@ -133,40 +133,5 @@ struct PromptEncoder {
         }
         guard !tokens.isEmpty else { throw LlamaError.emptyPrompt }
         return tokens
-    }
-
-    /// Tokens of a text that holds no special token, even where it spells one.
-    ///
-    /// Some vocabularies list their markers as "user defined", which llama.cpp finds in plain text as well. Cutting the
-    /// text inside such a marker leaves it as the letters it is written in.
-    func plainTokens(of text: String) -> [Token] {
-        let tokens = tokenized(text)
-        let spelled = model.vocabulary.markers.filter { tokens.contains($0.value) }
-        guard !spelled.isEmpty else { return tokens }
-        let bytes = Array(text.utf8)
-        var cuts: Set<Int> = []
-        for marker in spelled.keys.map({ Array($0.utf8) }) where marker.count > 1 && marker.count <= bytes.count {
-            for start in 0...(bytes.count - marker.count)
-            where bytes[start..<(start + marker.count)].elementsEqual(marker) {
-                // Behind the first letter, which in a marker is one byte.
-                cuts.insert(start + 1)
-            }
-        }
-        var start = 0
-        return (cuts.sorted() + [bytes.count]).flatMap { end in
-            defer { start = end }
-            return tokenized(String(decoding: bytes[start..<end], as: UTF8.self))
-        }
-    }
-
-    private func tokenized(_ text: String) -> [Token] {
-        let length = Int32(text.utf8.count)
-        var tokens = [Token](repeating: 0, count: Int(length) + 8)
-        var count = llama_tokenize(vocabulary, text, length, &tokens, Int32(tokens.count), false, false)
-        if count < 0, count > Int32.min {
-            tokens = [Token](repeating: 0, count: Int(-count))
-            count = llama_tokenize(vocabulary, text, length, &tokens, -count, false, false)
-        }
-        return Array(tokens.prefix(Int(max(0, count))))
     }
 }

@@ -96,7 +96,7 @@ public final class TextReader: ConversationReader {
 
     /// The tokens of an answer, without an end.
     public func tokens(of text: String) -> [Token] {
-        PromptEncoder(model: model).plainTokens(of: template == .dialogue ? " " + text : text)
+        model.tokenizer.tokens(of: template == .dialogue ? " " + text : text)
     }
 
     /// The tokens of an answer. A finished one ends with the token that ended it, where it was written in this
@@ -108,8 +108,8 @@ public final class TextReader: ConversationReader {
 
     /// The end token that an answer came with; nil when its tokens are missing or another vocabulary's.
     private func writtenEnd(of completion: Completion) -> Token? {
-        guard let end = completion.tokens.last, model.vocabulary.isEnd(end),
-            model.vocabulary.text(of: completion.tokens.dropLast()) == completion.text
+        guard let end = completion.tokens.last, model.tokenizer.isEnd(end),
+            model.tokenizer.text(of: completion.tokens.dropLast()) == completion.text
         else { return nil }
         return end
     }

@@ -40,7 +40,7 @@ public protocol Engine: Sendable {
 
 /// The models that take part in answers.
 public protocol LoadedModels: Sendable {
-    var vocabulary: any Vocabulary { get }
+    var tokenizer: any Tokenizer { get }
     /// Whether the baseline is another policy than the reference.
     var hasBaseline: Bool { get }
     var reproducibility: Reproducibility { get }

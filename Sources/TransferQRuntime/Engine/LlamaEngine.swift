@@ -25,7 +25,7 @@ public struct LlamaEngine: Engine {
         let reference = try await library.load(await library.path(model?.name))
         var other: LlamaModel?
         if let name = baseline?.model?.name { other = try await library.load(await library.path(name)) }
-        if let other, other.vocabulary.fingerprint != reference.vocabulary.fingerprint {
+        if let other, other.tokenizer.fingerprint != reference.tokenizer.fingerprint {
             throw TransferQError.vocabulariesDiffer(reference: reference.path, baseline: other.path)
         }
         var adapter: LlamaAdapter?

@@ -13,7 +13,7 @@ public struct LlamaModels: LoadedModels {
     let threads: Int?
     let library: ModelLibrary
 
-    public var vocabulary: any Vocabulary { model.vocabulary }
+    public var tokenizer: any Tokenizer { model.tokenizer }
     public var path: String { model.path }
     public var hasBaseline: Bool { baseline != nil }
     /// Whether one context serves both policies.

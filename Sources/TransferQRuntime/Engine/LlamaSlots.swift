@@ -96,7 +96,7 @@ private struct SlotContexts: Sendable {
             for: plan.methods, hasValueHead: plan.rewards.value != nil, longest: lengths.max() ?? 0,
             policies: models.hasBaseline ? 2 : 1, parallel: parallel)
         for method in plan.methods {
-            try method.method.validate(vocabularySize: models.vocabulary.size, hasReward: plan.rewards.hasValues)
+            try method.method.validate(vocabularySize: models.tokenizer.size, hasReward: plan.rewards.hasValues)
         }
         func reads(_ model: LlamaModel, _ prompt: [Token], _ adapter: LlamaAdapter?) -> Bool {
             plan.rewardSource == model.stateSource(prompt: prompt, adapter: adapter)

@@ -1,12 +1,12 @@
-/// An id in one vocabulary. Ids of different vocabularies must never meet: see ``Vocabulary/fingerprint``.
+/// An id in one vocabulary. Ids of different vocabularies must never meet: see ``Tokenizer/fingerprint``.
 public typealias Token = Int32
 
-/// What the decoder needs to know of a model's tokens.
-public protocol Vocabulary: Sendable {
+/// Text ↔ tokens ↔ bytes of one vocabulary: what the decoder needs to know of a model's tokens.
+public protocol Tokenizer: Sendable {
     /// Number of tokens; valid ids are 0 ..< size.
     var size: Int { get }
 
-    /// Equal exactly when two vocabularies give every id the same meaning.
+    /// Equal exactly when two tokenizers give every id the same meaning.
     var fingerprint: String { get }
 
     /// Whether the token ends a response.
@@ -15,9 +15,15 @@ public protocol Vocabulary: Sendable {
     /// The UTF-8 bytes that the token adds to a text; none for control tokens. One token may hold a part of a
     /// character.
     func bytes(of token: Token) -> [UInt8]
+
+    /// The tokens of a text, read as plain text: what it spells of special tokens counts as the letters that it is written
+    /// in.
+    ///
+    /// - Throws: the tokenizer's own error for a text that it has no tokens for.
+    func tokens(of text: String) throws -> [Token]
 }
 
-extension Vocabulary {
+extension Tokenizer {
     /// The text of a response. A character that the last token leaves unfinished is left out; bytes that are no UTF-8
     /// become U+FFFD.
     public func text(of tokens: some Sequence<Token>) -> String {

@@ -3,8 +3,8 @@ import Foundation
 public import TransferQ
 import TransferQDigest
 
-/// A GGUF model's vocabulary, copied out of llama.cpp so that it can be read from anywhere.
-public struct LlamaVocabulary: Vocabulary {
+/// A GGUF model's tokens, copied out of llama.cpp so that they can be read from anywhere.
+public struct LlamaTokenizer: Tokenizer {
     public let size: Int
     public let fingerprint: String
 
@@ -15,8 +15,11 @@ public struct LlamaVocabulary: Vocabulary {
     /// Tokens that mean something to the model rather than being text, by what a template writes for them.
     let markers: [String: Token]
     private let markerTexts: [Token: String]
+    /// Keeps llama.cpp's vocabulary, which cuts texts.
+    private let model: ModelHandle
 
-    init(_ vocabulary: OpaquePointer) {
+    init(_ vocabulary: OpaquePointer, of model: ModelHandle) {
+        self.model = model
         size = Int(llama_vocab_n_tokens(vocabulary))
         var hash = SHA256()
         var bytes: [UInt8] = []
@@ -54,6 +57,42 @@ public struct LlamaVocabulary: Vocabulary {
     public func bytes(of token: Token) -> [UInt8] {
         guard token >= 0, token < size else { return [] }
         return Array(bytes[offsets[Int(token)]..<offsets[Int(token) + 1]])
+    }
+
+    /// Tokens of a text that holds no special token, even where it spells one.
+    ///
+    /// Some vocabularies list their markers as "user defined", which llama.cpp finds in plain text as well. Cutting the
+    /// text inside such a marker leaves it as the letters it is written in.
+    public func tokens(of text: String) -> [Token] {
+        let tokens = tokenized(text)
+        let spelled = markers.filter { tokens.contains($0.value) }
+        guard !spelled.isEmpty else { return tokens }
+        let bytes = Array(text.utf8)
+        var cuts: Set<Int> = []
+        for marker in spelled.keys.map({ Array($0.utf8) }) where marker.count > 1 && marker.count <= bytes.count {
+            for start in 0...(bytes.count - marker.count)
+            where bytes[start..<(start + marker.count)].elementsEqual(marker) {
+                // Behind the first letter, which in a marker is one byte.
+                cuts.insert(start + 1)
+            }
+        }
+        var start = 0
+        return (cuts.sorted() + [bytes.count]).flatMap { end in
+            defer { start = end }
+            return tokenized(String(decoding: bytes[start..<end], as: UTF8.self))
+        }
+    }
+
+    private func tokenized(_ text: String) -> [Token] {
+        let vocabulary = llama_model_get_vocab(model.pointer)
+        let length = Int32(text.utf8.count)
+        var tokens = [Token](repeating: 0, count: Int(length) + 8)
+        var count = llama_tokenize(vocabulary, text, length, &tokens, Int32(tokens.count), false, false)
+        if count < 0, count > Int32.min {
+            tokens = [Token](repeating: 0, count: Int(-count))
+            count = llama_tokenize(vocabulary, text, length, &tokens, -count, false, false)
+        }
+        return Array(tokens.prefix(Int(max(0, count))))
     }
 
     /// Control tokens are markers; so are "user defined" ones that look like one (others are runs of spaces and such).
