@@ -9,13 +9,14 @@ import Testing
     static let core = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent().appending(path: "Sources/TransferQ")
 
-    private struct Source {
+    private struct Source: Sendable {
         let layer: Int
         let file: String
         let code: String
     }
 
-    private static func sources() throws -> [Source] {
+    /// Read once.
+    private static let sources = Result {
         try layers.indices.flatMap { layer in
             let folder = core.appending(path: layers[layer])
             let files = try FileManager.default.subpathsOfDirectory(atPath: folder.path)
@@ -32,7 +33,7 @@ import Testing
     }
 
     @Test func noFolderUsesOneAboveIt() throws {
-        let sources = try Self.sources()
+        let sources = try Self.sources.get()
         var homes: [Substring: Int] = [:]
         for source in sources {
             for type in Self.types(declaredIn: source.code) {
@@ -62,7 +63,7 @@ import Testing
 
     /// π_tilt·exp(Q/α) stands in one place.
     @Test func onlyTheTiltedDistributionDividesByAlpha() throws {
-        for source in try Self.sources() where source.file != "Value/TiltedDistribution.swift" {
+        for source in try Self.sources.get() where source.file != "Value/TiltedDistribution.swift" {
             let division = source.code.firstMatch(of: /\/=?\s*(?:\w+\.)*alpha\b/)
             #expect(division == nil, "\(source.file) divides by alpha")
         }
@@ -88,16 +89,17 @@ import Testing
     private static func code(of text: String) -> String {
         var code = ""
         var rest = text[...]
-        while !rest.isEmpty {
-            if rest.hasPrefix("//") {
+        while let character = rest.first {
+            if character == "/", rest.hasPrefix("//") {
                 rest = rest.drop { !$0.isNewline }
-            } else if rest.hasPrefix("/*") {
+            } else if character == "/", rest.hasPrefix("/*") {
                 rest = afterComment(rest)
-            } else if let opening = rest.prefixMatch(of: /(#*)("""|")/) {
+            } else if character == "\"" || character == "#", let opening = rest.prefixMatch(of: /(#*)("""|")/) {
                 rest = afterLiteral(rest[opening.range.upperBound...], hashes: opening.1, quote: opening.2)
                 code += " "
             } else {
-                code.append(rest.removeFirst())
+                code.append(character)
+                rest.removeFirst()
             }
         }
         return code
