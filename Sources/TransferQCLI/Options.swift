@@ -297,6 +297,10 @@ struct AnswerOptions: ParsableArguments {
     @Option(parsing: .unconditional, help: "Longest answer in tokens.")
     var maxTokens = 128
 
+    @Option(
+        parsing: .unconditionalSingleValue, help: "End the answer before this text; may be given several times.")
+    var stop: [String] = []
+
     @Option(parsing: .unconditional, help: "Seed of all randomness; the same seed gives the same answer.")
     var seed: UInt64 = 0
 
@@ -331,7 +335,8 @@ struct AnswerOptions: ParsableArguments {
         try AnswerRequest(
             messages: messages, form: form, method: method, scoring: scoring,
             limits: AnswerLimits(
-                maximumTokens: maxTokens, budget: DecodingTask.Budget(seconds: timeBudget, tokens: tokenBudget)),
+                maximumTokens: maxTokens, budget: DecodingTask.Budget(seconds: timeBudget, tokens: tokenBudget),
+                stop: stop),
             seed: seed)
     }
 

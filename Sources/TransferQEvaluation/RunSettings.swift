@@ -57,6 +57,8 @@ public struct RunSettings: Codable, Equatable, Sendable {
         groups["files"] = group.isEmpty ? nil : group
 
         group = ["longest answer": "\(request.limits.maximumTokens)", "seed": "\(request.seed)"]
+        let stop = request.limits.stop
+        group["stop"] = stop.isEmpty ? nil : stop.map { String(reflecting: $0) }.joined(separator: ", ")
         group["time budget"] = request.limits.budget.seconds.map { "\($0)" }
         group["token budget"] = request.limits.budget.tokens.map { "\($0)" }
         groups["answer"] = group

@@ -20,6 +20,8 @@ public struct PreparedPrompt: Sendable {
     /// Longest answer in tokens, what the prompts leave room for.
     public let maximumLength: Int
     public let budget: DecodingTask.Budget
+    /// Ends the answer before any of its strings; nil without one.
+    public let stop: StopStrings?
     public let seed: UInt64
     public let reference: any Policy
     /// Nil where it is the reference.
@@ -36,6 +38,8 @@ public struct PreparedPrompt: Sendable {
         self.rewards = rewards
         maximumLength = try models.maximumLength(request.limits.maximumTokens, after: prompts)
         budget = request.limits.budget
+        let strings = request.limits.stop
+        stop = strings.isEmpty ? nil : try StopStrings(strings, tokenizer: models.tokenizer)
         seed = request.seed
         (reference, baseline) = try await slot.policies(for: prompts)
         self.slot = slot
@@ -46,6 +50,7 @@ public struct PreparedPrompt: Sendable {
             reference: reference, baseline: baseline, reward: rewards.target, baselineReward: rewards.baseline,
             conversation: messages, maximumLength: maximumLength, seed: seed)
         task.budget = budget
+        task.stop = stop
         task.batchWidth = slot.batchWidth
         task.valueHead = rewards.value
         if let confidence = rewards.confidence { task.confidenceCalibration = confidence }

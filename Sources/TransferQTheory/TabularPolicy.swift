@@ -60,11 +60,16 @@ public final class TabularPolicy: Policy {
     }
 
     public func propose(_ request: ProposalRequest) async throws -> [Candidate] {
-        Self.candidates(count: request.count, of: try logRow(after: request.response))
+        Self.candidates(
+            count: request.count, of: try logRow(after: request.response),
+            allowed: request.constraint?.tokens(after: request.response[...]))
     }
 
-    private static func candidates(count: Int, of row: [Double]) -> [Candidate] {
-        TopK.indices(count: count, of: row).map { Candidate(token: Token($0), logProbability: row[$0]) }
+    private static func candidates(count: Int, of row: [Double], allowed: TokenSet?) -> [Candidate] {
+        let order = TopK.indices(count: allowed == nil ? count : row.count, of: row).lazy
+        return order.filter { allowed?.contains(Token($0)) ?? true }.prefix(count).map {
+            Candidate(token: Token($0), logProbability: row[$0])
+        }
     }
 
     public func score(_ continuations: [Continuation], after response: [Token]) async throws -> [Double] {
@@ -89,7 +94,7 @@ public final class TabularPolicy: Policy {
         var rollout = start.beginning
         var text = request.response + start.prefix + rollout.tokens
         while true {
-            if let last = text.last, tokenizer.isEnd(last) {
+            if text.last.map(tokenizer.isEnd) ?? false || request.constraint?.ends(text[...]) ?? false {
                 rollout.finishReason = .stop
                 return rollout
             }
@@ -100,14 +105,20 @@ public final class TabularPolicy: Policy {
             // Filters need the most likely first; a plain draw does not care for the order.
             let order =
                 request.sampling == .ancestral ? Array(row.indices) : TopK.indices(count: row.count, of: row)
-            let candidates = order.map { Candidate(token: Token($0), logProbability: row[$0]) }
+            let allowed = request.constraint?.tokens(after: text[...])
+            let candidates = order.filter { allowed?.contains(Token($0)) ?? true }.map {
+                Candidate(token: Token($0), logProbability: row[$0])
+            }
+            // What a constraint leaves is a distribution once it is normalised, as sampling does.
             let distribution =
-                request.sampling == .ancestral ? candidates : request.sampling.distribution(over: candidates)
+                request.sampling == .ancestral && allowed == nil
+                ? candidates : request.sampling.distribution(over: candidates)
             let uniform = noise.derived(rollout.tokens.count).uniform
             guard let index = Sampling.draw(from: distribution, uniform: uniform) else { return rollout }
             let token = distribution[index].token
             if request.candidateCount > 0, rollout.candidates.count == rollout.tokens.count {
-                rollout.candidates.append(Self.candidates(count: request.candidateCount, of: row))
+                rollout.candidates.append(
+                    Self.candidates(count: request.candidateCount, of: row, allowed: allowed))
             }
             rollout.tokens.append(token)
             rollout.logProbabilities.append(row[Int(token)])

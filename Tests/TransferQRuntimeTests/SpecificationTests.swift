@@ -53,7 +53,9 @@ import TransferQRuntime
             scoring: ScoringSpec(
                 reward: RewardSpec(["length:3"]), baselineReward: RewardSpec(["regex:a", "length:2:0.5"]),
                 valueHead: "v.json", confidenceCalibration: "c.json"),
-            limits: AnswerLimits(maximumTokens: 7, budget: DecodingTask.Budget(seconds: 1.5, tokens: 90)), seed: .max)
+            limits: AnswerLimits(
+                maximumTokens: 7, budget: DecodingTask.Budget(seconds: 1.5, tokens: 90), stop: ["\n\n", "User:"]),
+            seed: .max)
         let data = try JSONEncoder().encode(request)
         #expect(try JSONDecoder().decode(AnswerRequest.self, from: data) == request)
         // One level, so that a line of a file is easily written by hand.

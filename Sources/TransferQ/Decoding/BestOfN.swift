@@ -34,10 +34,11 @@ public struct BestOfN: NamedDecodingMethod {
     public func decide(_ state: DecodingState) async throws -> Decision {
         let reward = try state.task.requireReward(for: Self.name)
         let policy = role.policy(of: state.task)
-        let request = RolloutRequest(
+        var request = RolloutRequest(
             response: state.response, prefixes: [[]], count: count, maximumLength: state.remainingLength,
             sampling: sampling, noise: state.noise(.rollout),
             wantsStates: try await reward.reads(policy, in: state.task.conversation))
+        request.constraint = state.answer.constraint
         let rollouts = try await policy.rollOut(request)[0]
         let completions = rollouts.map { state.answer.completion(adding: $0.tokens, state: $0.state) }
         var usage = Usage()

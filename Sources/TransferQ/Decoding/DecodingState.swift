@@ -26,7 +26,7 @@ public struct DecodingState: Sendable {
         self.task = task
         answer = AnswerState(
             policies: task.policies, conversation: task.conversation, maximumLength: task.maximumLength,
-            noise: task.noise)
+            noise: task.noise, stop: task.stop)
         self.spentKL = spentKL
         memory = SearchMemory(task.confidenceCalibration)
         self.response = response

@@ -21,6 +21,8 @@ public struct DecodingTask: Sendable {
     let noise: Noise
     /// Unlimited unless set.
     public var budget = Budget()
+    /// Strings that end the answer; nil for none. Of the policies' tokenizer.
+    public var stop: StopStrings?
     /// Rollouts that make a batch as fast as it gets, or nearly: what looking ahead fills batches up to. It changes what a
     /// step costs, never what it chooses. At most ``mostWidth``.
     public var batchWidth = DecodingTask.mostWidth {

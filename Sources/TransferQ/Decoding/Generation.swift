@@ -31,7 +31,7 @@ public struct Generation: AsyncSequence, Sendable {
     public struct AsyncIterator: AsyncIteratorProtocol {
         private var state: DecodingState
         private let method: any DecodingMethod
-        private var stream = TextStream()
+        private var shown: AnswerText
         private var text = ""
         private var kl: Double? = 0
         private var klKind = KLKind.divergence
@@ -47,6 +47,7 @@ public struct Generation: AsyncSequence, Sendable {
         init(state: DecodingState, method: any DecodingMethod) {
             self.state = state
             self.method = method
+            shown = AnswerText(stop: state.task.stop)
             usage.promptTokens = state.task.policies.promptTokens
         }
 
@@ -65,9 +66,12 @@ public struct Generation: AsyncSequence, Sendable {
             }
             let decision = try await method.decide(state)
             try check(decision)
-            let step = take(decision)
+            var step = take(decision)
             usage.seconds = (clock.now - start) / .seconds(1)
             state.spent = usage
+            // No step comes after this one that could show what is held back.
+            if state.task.stop != nil, finishReason == nil, state.isSpent() { finishReason = .budget }
+            if finishReason != nil { step.text += release() }
             return .step(step)
         }
 
@@ -76,8 +80,11 @@ public struct Generation: AsyncSequence, Sendable {
         public func summary(_ finishReason: FinishReason) async throws -> GenerationSummary {
             var usage = usage
             let score = try await score(finishReason, usage: &usage)
+            var shown = shown
             return GenerationSummary(
-                response: text, tokens: state.response, finishReason: finishReason, reward: score?.reward,
+                response: text + shown.release(),
+                tokens: state.task.stop?.cut(state.response)?.tokens ?? state.response,
+                finishReason: finishReason, reward: score?.reward,
                 rewardParts: score?.parts ?? [], kl: kl,
                 klKind: klKind, diagnostics: diagnostics, usage: usage)
         }
@@ -124,6 +131,10 @@ public struct Generation: AsyncSequence, Sendable {
                     "the token \(stranger), which is outside of the vocabulary of \(tokenizer.size) tokens"
                 } else if tokens.dropLast().contains(where: tokenizer.isEnd) {
                     "tokens behind an end token"
+                } else if state.answer.constraint != nil,
+                    tokens.indices.dropLast().contains(where: { state.answer.isEnded(by: Array(tokens[...$0])) })
+                {
+                    "tokens behind a stop string"
                 } else if decision.kl?.isNaN ?? false {
                     "a token at a KL that is no number"
                 } else if !decision.usage.isPlausible {
@@ -135,6 +146,13 @@ public struct Generation: AsyncSequence, Sendable {
             throw TransferQError.methodBreach(method: "\(type(of: method))", reason: fault)
         }
 
+        /// Shows what was held back.
+        private mutating func release() -> String {
+            let rest = shown.release()
+            text += rest
+            return rest
+        }
+
         private mutating func take(_ decision: Decision) -> DecodingStep {
             let tokenizer = state.task.tokenizer
             var added = ""
@@ -144,9 +162,10 @@ public struct Generation: AsyncSequence, Sendable {
                     ending = [token]
                 } else {
                     state.response.append(token)
-                    added += stream.append(tokenizer.bytes(of: token))
+                    added += shown.append(tokenizer.bytes(of: token))
                 }
             }
+            if state.answer.isEnded(by: []) { finishReason = .stop }
             if finishReason == nil, state.remainingLength <= 0 { finishReason = .length }
             text += added
             if let sum = kl, let part = decision.kl { kl = sum + part } else { kl = nil }

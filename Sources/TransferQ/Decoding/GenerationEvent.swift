@@ -8,8 +8,9 @@ public enum GenerationEvent: Sendable {
 public struct DecodingStep: Sendable {
     /// t, from 0.
     public let index: Int
-    /// Text that the step completed; whole characters, possibly none.
-    public let text: String
+    /// Text that the step completed; whole characters, possibly none. What may be the beginning of a stop string is held
+    /// back until it turns out to be none.
+    public internal(set) var text: String
     public let decision: Decision
     /// Σ KL over the steps so far, nats; nil when a step had none.
     public let cumulativeKL: Double?
@@ -19,8 +20,9 @@ public struct DecodingStep: Sendable {
 
 /// What a generation came to.
 public struct GenerationSummary: Sendable {
+    /// The answer as text, which ends before a stop string.
     public let response: String
-    /// The response without its end token.
+    /// The response without its end token; what completes a stop string is no part of it.
     public let tokens: [Token]
     public let finishReason: FinishReason
     /// The target reward of the response; nil without a reward.

@@ -240,9 +240,10 @@ public struct Guidance: Sendable {
     /// own part is in the sampling. Picking one of k draws by whatever rule costs at most log k nats.
     private func decideBlock(_ state: DecodingState, estimator: any ValueEstimator) async throws -> Decision {
         let policy = tilted(state.task)
-        let request = RolloutRequest(
+        var request = RolloutRequest(
             response: state.response, prefixes: [[]], count: k, maximumLength: min(blockLength, state.remainingLength),
             sampling: .ancestral, noise: state.noise(.block))
+        request.constraint = state.answer.constraint
         let blocks = try await policy.rollOut(request)[0]
         var values = try await estimator.checkedEstimates(for: blocks.map(\.tokens), in: state.answer)
         let distribution = try TiltedDistribution(

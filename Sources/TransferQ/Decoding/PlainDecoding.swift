@@ -72,7 +72,9 @@ private func decidePlain(
     // The whole vocabulary is sorted only when the sampling reshapes it: the policy itself is sampled where its
     // logits are, and its divergence from itself is zero.
     let needed = sampling.isGreedy || isPolicyItself ? shownCandidates : sampling.topK ?? size
-    let candidates = try await policy.propose(after: state.response, count: min(needed, size))
+    let candidates = try await policy.propose(
+        ProposalRequest(
+            response: state.response, count: min(needed, size), constraint: state.answer.constraint))
     var distribution: [Candidate]
     let token: Token
     if isPolicyItself {

@@ -43,9 +43,10 @@ extension CheckedPolicy {
         for number in numbers { try check(number) }
     }
 
-    func check(_ list: [Candidate], count: Int) throws {
-        try check(list.count, min(count, size), "candidates", "each place")
+    func check(_ list: [Candidate], count: Int, allowed: TokenSet?) throws {
+        try check(list.count, min(count, allowed?.count ?? size), "candidates", "each place")
         try check(tokens: list.lazy.map(\.token))
+        for candidate in list { try check(candidate.token, among: allowed) }
         var last = Double.infinity
         for candidate in list {
             try check(candidate.logProbability)
@@ -89,7 +90,11 @@ extension CheckedPolicy {
         guard !rollout.tokens.dropLast().contains(where: tokenizer.isEnd) else {
             throw breach("a rollout that goes on behind an end token")
         }
-        let isEnded = (rollout.tokens.last ?? start.prefix.last).map(tokenizer.isEnd) ?? false
+        let text = request.response + start.prefix + rollout.tokens
+        try check(rollout, text[...], request.constraint)
+        let isEnded =
+            (rollout.tokens.last ?? start.prefix.last).map(tokenizer.isEnd) ?? false
+            || request.constraint?.ends(text[...]) ?? false
         guard (rollout.finishReason == .stop) == isEnded else {
             throw breach(
                 "a rollout with the finish reason \(rollout.finishReason.rawValue) "
@@ -107,9 +112,26 @@ extension CheckedPolicy {
                 "\(rollout.candidates.count) lists of candidates for the \(rollout.tokens.count) tokens of a rollout")
         }
         // Those of the beginning were checked when they came.
-        for list in rollout.candidates.dropFirst(start.beginning.candidates.count) {
-            try check(list, count: request.candidateCount)
+        for (place, list) in rollout.candidates.enumerated().dropFirst(start.beginning.candidates.count) {
+            let response = text.dropLast(rollout.tokens.count - place)
+            try check(
+                list, count: request.candidateCount, allowed: request.constraint?.tokens(after: response[...]))
         }
+    }
+
+    /// - Parameter text: the response with the rollout's tokens at its end.
+    private func check(_ rollout: Rollout, _ text: ArraySlice<Token>, _ constraint: (any Constraint)?) throws {
+        guard let constraint else { return }
+        for (place, token) in rollout.tokens.enumerated() {
+            let before = text.dropLast(rollout.tokens.count - place)
+            guard !constraint.ends(before) else { throw breach("a rollout that goes on where the response has ended") }
+            try check(token, among: constraint.tokens(after: before))
+        }
+    }
+
+    private func check(_ token: Token, among allowed: TokenSet?) throws {
+        guard let allowed, !allowed.contains(token) else { return }
+        throw breach("the token \(token), which the constraint does not allow")
     }
 
     func check(_ state: PooledState?) throws {

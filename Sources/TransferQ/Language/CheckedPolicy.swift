@@ -34,7 +34,7 @@ final class CheckedPolicy: InProcessPolicy {
 
     func propose(_ request: ProposalRequest) async throws -> [Candidate] {
         let list = try await base.propose(request)
-        try check(list, count: request.count)
+        try check(list, count: request.count, allowed: request.constraint?.tokens(after: request.response[...]))
         return list
     }
 
@@ -42,7 +42,10 @@ final class CheckedPolicy: InProcessPolicy {
         guard let engine else { return try await positionByPosition(request, along: path) }
         let lists = try await engine.propose(request, along: path)
         try check(lists.count, path.count + 1, "lists of candidates", "the response and each token of the path")
-        for list in lists { try check(list, count: request.count) }
+        for (length, list) in lists.enumerated() {
+            let response = request.response + path.prefix(length)
+            try check(list, count: request.count, allowed: request.constraint?.tokens(after: response[...]))
+        }
         return lists
     }
 

@@ -112,6 +112,13 @@ public struct LogitRow {
         UnsafeRawPointer(pointer).loadUnaligned(as: Vector.self)
     }
 
+    /// The row with −∞ for the tokens outside of a set, while `body` runs; the row itself without one.
+    package func restricted<Result>(to allowed: TokenSet?, _ body: (LogitRow) throws -> Result) rethrows -> Result {
+        guard let allowed else { return try body(self) }
+        let kept = logits.enumerated().map { allowed.contains(Token($0.offset)) ? $0.element : -.infinity }
+        return try kept.withUnsafeBufferPointer { try body(LogitRow($0)) }
+    }
+
     /// The `count` most likely tokens, most likely first, equal logits by token id; all tokens when there are fewer.
     public func candidates(count: Int) -> [Candidate] { candidates(count: count, normaliser: logSumExp) }
 

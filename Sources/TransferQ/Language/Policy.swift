@@ -64,9 +64,14 @@ public struct ProposalRequest: Sendable {
     /// 1 ... vocabulary size.
     public var count: Int
 
-    public init(response: [Token], count: Int) {
+    /// Which tokens are wanted: fewer than `count` where it allows fewer. Their probabilities stay those of the policy
+    /// itself. Nil for any.
+    public var constraint: (any Constraint)?
+
+    public init(response: [Token], count: Int, constraint: (any Constraint)? = nil) {
         self.response = response
         self.count = count
+        self.constraint = constraint
     }
 }
 

@@ -6,7 +6,7 @@ public struct Rollout: Hashable, Sendable {
     /// log ρ(token | all before it) in nats of each of `tokens`, under the policy itself, whatever the sampling was.
     public var logProbabilities: [Double]
 
-    /// `stop` when the policy ended the response, `length` when the horizon did.
+    /// `stop` when the policy or a constraint ended the response, `length` when the horizon did.
     public var finishReason: FinishReason
 
     /// The most likely tokens where each of `tokens` was chosen, most likely first, as many as were asked for; fewer lists
@@ -41,7 +41,7 @@ public struct Rollout: Hashable, Sendable {
 
 /// Why a response or a rollout ended.
 public enum FinishReason: String, Codable, Sendable {
-    /// The end token was chosen.
+    /// The end token was chosen, or a constraint such as a stop string ended the answer.
     case stop
     /// The longest allowed length was reached.
     case length
@@ -99,6 +99,10 @@ public struct RolloutRequest: Sendable {
 
     /// How many ``Rollout/candidates`` rollouts shall carry for each of their tokens; a policy may leave them out.
     public var candidateCount = 0
+
+    /// What rollouts obey: each of their tokens is chosen among those that it allows, and where it ends the response, behind
+    /// a prefix too, a rollout ends with the reason `stop`. Nil for no constraint.
+    public var constraint: (any Constraint)?
 
     public init(response: [Token], starts: [Start], sampling: Sampling, wantsStates: Bool = false) {
         self.response = response

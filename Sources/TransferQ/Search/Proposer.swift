@@ -33,7 +33,7 @@ struct Proposer: Sendable {
         let response = state.response + beginning
         if let reader, !rest.isEmpty { try await reader.prepare(after: response, along: rest) }
         let lists = try await policy.propose(
-            ProposalRequest(response: response, count: count), along: rest)
+            ProposalRequest(response: response, count: count, constraint: state.constraint), along: rest)
         for (offset, list) in lists.enumerated() {
             proposals.append(keep(list, at: state.ahead(beginning + rest.prefix(offset))))
         }
@@ -67,6 +67,8 @@ struct Proposer: Sendable {
     /// The same when `token` comes first.
     func expectedPath(through token: Token, from state: AnswerState) -> [Token] {
         let path = [token] + memory.beginning(of: state.response + [token]).tokens
-        return Array(path.prefix { !state.tokenizer.isEnd($0) }.prefix(state.remainingLength))
+        let open = path.prefix { !state.tokenizer.isEnd($0) }.prefix(state.remainingLength)
+        guard state.constraint != nil else { return Array(open) }
+        return open.indices.first { state.isEnded(by: Array(open[...$0])) }.map { Array(open[..<$0]) } ?? Array(open)
     }
 }

@@ -10,6 +10,8 @@ public struct AnswerState: Sendable {
     public let conversation: [Message]
     /// T, the longest answer in tokens.
     public let maximumLength: Int
+    /// What ends the answer besides an end token; nil for nothing.
+    let stop: StopStrings?
     /// What all randomness of the answer derives from.
     private let noise: Noise
     /// y_<t; holds no end token.
@@ -17,14 +19,25 @@ public struct AnswerState: Sendable {
     /// t, counted in decisions from 0.
     public var step = 0
 
-    init(policies: TaskPolicies, conversation: [Message], maximumLength: Int, noise: Noise) {
+    init(policies: TaskPolicies, conversation: [Message], maximumLength: Int, noise: Noise, stop: StopStrings?) {
         self.policies = policies
+        self.stop = stop
         self.conversation = conversation
         self.maximumLength = maximumLength
         self.noise = noise
     }
 
     public var tokenizer: any Tokenizer { reference.tokenizer }
+
+    /// Which next tokens are allowed; nil for all.
+    public var constraint: (any Constraint)? { stop }
+
+    /// Whether the answer is over when `tokens` follow the response.
+    func isEnded(by tokens: [Token]) -> Bool {
+        if tokens.last.map(tokenizer.isEnd) ?? false { return true }
+        guard let constraint else { return false }
+        return constraint.ends((response + tokens)[...])
+    }
 
     /// Tokens that the answer may still take.
     public var remainingLength: Int { maximumLength - response.count }
@@ -42,9 +55,10 @@ public struct AnswerState: Sendable {
 
     /// The next token drawn from the reference itself, with its log-probability; it costs no KL.
     func drawFromReference() async throws -> Candidate {
-        let request = RolloutRequest(
+        var request = RolloutRequest(
             response: response, prefixes: [[]], count: 1, maximumLength: 1, sampling: .ancestral,
             noise: noise(.choice))
+        request.constraint = constraint
         let draw = try await reference.rollOut(request)[0][0]
         return Candidate(token: draw.tokens[0], logProbability: draw.logProbability)
     }
@@ -60,9 +74,13 @@ public struct AnswerState: Sendable {
         return zip(endings, readings).map { completion(adding: $0, state: $1.state) }
     }
 
-    /// What a reward sees when `tokens` follow the response.
+    /// What a reward sees when `tokens` follow the response: the text before a stop string, without hidden states, which
+    /// are of the whole.
     func completion(adding tokens: [Token], state: PooledState? = nil) -> Completion {
         let all = response + tokens
+        if let cut = stop?.cut(all) {
+            return Completion(conversation: conversation, text: cut.text, tokens: cut.tokens, isFinished: true)
+        }
         return Completion(
             conversation: conversation, text: tokenizer.text(of: all), tokens: all,
             isFinished: all.last.map(tokenizer.isEnd) ?? false, state: state)

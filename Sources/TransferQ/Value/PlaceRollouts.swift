@@ -20,7 +20,6 @@ struct PlaceRollouts {
 
     init(_ places: [ValuePlace], in state: AnswerState, lookAhead: LookAhead, wantsStates: Bool) {
         self.places = places
-        let tokenizer = state.tokenizer
         // The shallowest first: others may follow it.
         var owners: [Int: Int] = [:]
         lengths = places.map {
@@ -29,7 +28,7 @@ struct PlaceRollouts {
         sources = [Source](repeating: .complete, count: places.count)
         for index in places.indices.sorted(by: { places[$0].prefix.count < places[$1].prefix.count }) {
             let place = places[index]
-            if place.candidate.last.map(tokenizer.isEnd) ?? false || lengths[index] == 0 { continue }
+            if lengths[index] == 0 || state.isEnded(by: place.prefix) { continue }
             let beginning = place.beginning
             if beginning.finishReason == .stop || beginning.tokens.count >= lengths[index], !wantsStates {
                 sources[index] = .known(beginning.dropping(0, length: lengths[index]))

@@ -58,6 +58,7 @@ struct RolloutScorer: Sendable {
         let plan = PlaceRollouts(places, in: state, lookAhead: lookAhead, wantsStates: wantsStates)
         var request = RolloutRequest(
             response: state.response, starts: plan.starts, sampling: lookAhead.sampling, wantsStates: wantsStates)
+        request.constraint = state.constraint
         request.candidateCount = places.map(\.candidateCount).max() ?? 0
         let made = plan.starts.isEmpty ? [] : try await policy.rollOut(request)
         usage.rolloutBatches += plan.starts.isEmpty ? 0 : 1

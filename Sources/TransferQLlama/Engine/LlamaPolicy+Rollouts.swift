@@ -33,7 +33,10 @@ extension LlamaPolicy {
     /// Rolls out from the trunk, which holds the response: what all starts begin with in one batch, equal beginnings once,
     /// then one batch per position; in several waves when there are more than the context holds.
     func rollOut(_ request: RolloutRequest, signal: AbortSignal) async throws -> [[Rollout]] {
-        let ended = request.starts.map { $0.prefix.last.map(tokenizer.isEnd) ?? false }
+        let ended = request.starts.map { start in
+            start.prefix.last.map(tokenizer.isEnd) ?? false
+                || request.constraint?.ends((request.response + start.prefix)[...]) ?? false
+        }
         let needed = request.starts.map { $0.prefix.count + $0.maximumLength }.max() ?? 0
         guard start + needed <= limit else { throw LlamaError.contextFull(needed: start + needed, cells: limit) }
         var results = request.starts.enumerated().map { index, start in
@@ -232,17 +235,27 @@ extension LlamaPolicy {
 
     private func append(to row: inout Row, _ logits: LogitRow, _ jobs: [Job], _ request: RolloutRequest) throws {
         let uniform = row.noise.derived(row.rollout.tokens.count)
-        guard let (top, normaliser) = logits.summary,
-            let token = request.sampling.isGreedy
-                ? top : request.sampling.choose(from: logits, uniform: uniform.uniform)
-        else { throw LlamaError.logitsNotNumeric }
-        if request.candidateCount > 0, row.rollout.candidates.count == row.rollout.tokens.count {
-            row.rollout.candidates.append(logits.candidates(count: request.candidateCount, normaliser: normaliser))
+        var text = request.constraint == nil ? [] : request.response + jobs[row.job].start.prefix + row.rollout.tokens
+        let allowed = request.constraint?.tokens(after: text[...])
+        guard let (top, normaliser) = logits.summary else { throw LlamaError.logitsNotNumeric }
+        let notes = request.candidateCount > 0 && row.rollout.candidates.count == row.rollout.tokens.count
+        let (choice, candidates) = logits.restricted(to: allowed) { logits in
+            (
+                request.sampling.isGreedy
+                    ? allowed == nil ? top : logits.top?.token
+                    : request.sampling.choose(from: logits, uniform: uniform.uniform),
+                notes
+                    ? logits.candidates(
+                        count: min(request.candidateCount, allowed?.count ?? .max), normaliser: normaliser) : []
+            )
         }
+        guard let token = choice else { throw LlamaError.logitsNotNumeric }
+        if notes { row.rollout.candidates.append(candidates) }
         row.rollout.tokens.append(token)
         row.rollout.logProbabilities.append(Double(logits.logits[Int(token)]) - normaliser)
         row.position += 1
-        if tokenizer.isEnd(token) { row.rollout.finishReason = .stop }
+        text.append(token)
+        if tokenizer.isEnd(token) || request.constraint?.ends(text[...]) ?? false { row.rollout.finishReason = .stop }
         row.isDone =
             row.rollout.finishReason == .stop || row.rollout.tokens.count >= jobs[row.job].start.maximumLength
         row.lacksState = row.isDone && row.rollout.finishReason != .stop && request.wantsStates

@@ -72,7 +72,14 @@ public final class LlamaPolicy: InProcessPolicy, CellKeeper {
         try await exclusively { signal in
             try await self.advance(to: request.response, along: path, signal: signal)
             return try (0...path.count).map { ahead in
-                try self.withRow(at: self.start + ahead) { $0.candidates(count: request.count) }
+                let allowed = request.constraint?.tokens(after: (request.response + path.prefix(ahead))[...])
+                return try self.withRow(at: self.start + ahead) { row in
+                    guard let allowed else { return row.candidates(count: request.count) }
+                    let normaliser = row.logSumExp
+                    return row.restricted(to: allowed) {
+                        $0.candidates(count: min(request.count, allowed.count), normaliser: normaliser)
+                    }
+                }
             }
         }
     }

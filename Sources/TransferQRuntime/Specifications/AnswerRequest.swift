@@ -16,18 +16,22 @@ public struct AnswerLimits: Codable, Hashable, Sendable {
     public let maximumTokens: Int
     /// Wall-clock seconds from the first step, and tokens of the answer and of rollouts together; unlimited where nil.
     public let budget: DecodingTask.Budget
+    /// Texts that an answer ends before, none of them empty.
+    public let stop: [String]
 
     /// - Throws: ``TransferQError/invalidParameter(name:value:requirement:)``.
-    public init(maximumTokens: Int = 128, budget: DecodingTask.Budget? = nil) throws {
+    public init(maximumTokens: Int = 128, budget: DecodingTask.Budget? = nil, stop: [String] = []) throws {
         guard maximumTokens >= 1 else {
             throw TransferQError.invalidParameter(
                 name: "max-tokens", value: "\(maximumTokens)", requirement: "at least 1")
         }
+        try StopStrings.check(stop)
         self.maximumTokens = maximumTokens
+        self.stop = stop
         self.budget = try budget ?? DecodingTask.Budget()
     }
 
-    private enum CodingKeys: CodingKey { case maxTokens, timeBudget, tokenBudget }
+    private enum CodingKeys: CodingKey { case maxTokens, timeBudget, tokenBudget, stop }
 
     public init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: CodingKeys.self)
@@ -35,7 +39,8 @@ public struct AnswerLimits: Codable, Hashable, Sendable {
             maximumTokens: container.decodeIfPresent(Int.self, forKey: .maxTokens) ?? 128,
             budget: DecodingTask.Budget(
                 seconds: container.decodeIfPresent(Double.self, forKey: .timeBudget),
-                tokens: container.decodeIfPresent(Int.self, forKey: .tokenBudget)))
+                tokens: container.decodeIfPresent(Int.self, forKey: .tokenBudget)),
+            stop: container.decodeIfPresent([String].self, forKey: .stop) ?? [])
     }
 
     public func encode(to encoder: any Encoder) throws {
@@ -43,6 +48,7 @@ public struct AnswerLimits: Codable, Hashable, Sendable {
         try container.encode(maximumTokens, forKey: .maxTokens)
         try container.encodeIfPresent(budget.seconds, forKey: .timeBudget)
         try container.encodeIfPresent(budget.tokens, forKey: .tokenBudget)
+        if !stop.isEmpty { try container.encode(stop, forKey: .stop) }
     }
 }
 
@@ -105,7 +111,7 @@ public struct AnswerRequest: Codable, Hashable, Sendable {
     /// The keys that one object may hold.
     private static let knownKeys: Set<String> = [
         "messages", "form", "method", "seed", "reward", "baselineReward", "valueHead", "confidenceCalibration",
-        "maxTokens", "timeBudget", "tokenBudget",
+        "maxTokens", "timeBudget", "tokenBudget", "stop",
     ]
 
     public init(from decoder: any Decoder) throws {
