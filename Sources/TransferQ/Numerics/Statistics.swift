@@ -37,7 +37,9 @@ enum BetaDistribution {
         if x <= 0 { return 0 }
         if x >= 1 { return 1 }
         if x > (a + 1) / (a + b + 2) { return 1 - cumulative(1 - x, b, a) }
-        let front = exp(lgamma(a + b) - lgamma(a) - lgamma(b) + a * log(x) + b * log1p(-x)) / a
+        // In two parts, as the compiler takes seconds to find the types of the whole.
+        let logBeta: Double = lgamma(a + b) - lgamma(a) - lgamma(b)
+        let front = exp(logBeta + a * log(x) + b * log1p(-x)) / a
         let tiny = 1e-300
         func kept(_ value: Double) -> Double { abs(value) < tiny ? tiny : value }
         var c = 1.0
