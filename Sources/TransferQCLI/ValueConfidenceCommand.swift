@@ -77,17 +77,17 @@ struct ValueConfidenceCommand: ParsableCommand {
 }
 
 extension ValueTrace.State {
-    /// Nil unless all candidates have values, and scores by which to tell the anchor.
+    /// Nil unless all candidates have values, and scores by which to tell the incumbent.
     ///
     /// - Parameter trace: its number among several, whose prompts are different ones.
     func step(alpha: Double, trace: Int) -> ValuedStep? {
         guard isWhole, scores.count == values.count, let chosen else { return nil }
         // A score is a log-probability, noise where there is some, and value / alpha.
         let priorities = zip(scores, values).map { $0 - $1 / alpha }
-        guard let anchor = priorities.indices.max(by: { priorities[$0] < priorities[$1] }) else { return nil }
+        guard let incumbent = priorities.indices.max(by: { priorities[$0] < priorities[$1] }) else { return nil }
         return ValuedStep(
-            prompt: trace << 32 | prompt, anchor: values[anchor],
-            others: values.indices.filter { $0 != anchor }.map { values[$0] }, chosen: values[chosen],
-            isAnchorChosen: chosen == anchor)
+            prompt: trace << 32 | prompt, incumbent: values[incumbent],
+            others: values.indices.filter { $0 != incumbent }.map { values[$0] }, chosen: values[chosen],
+            isIncumbentChosen: chosen == incumbent)
     }
 }

@@ -5,15 +5,15 @@ import TransferQ
 @Suite struct DifferenceModelTests {
     private static func normal(_ noise: Noise) -> Double { (0..<12).reduce(-6) { $0 + noise.derived($1).uniform } }
 
-    /// Nine candidates of a step share its anchor's luck: as nine independent ones they made the chances of coming steps
+    /// Nine candidates of a step share its incumbent's luck: as nine independent ones they made the chances of coming steps
     /// too small. What had a chance of 5 % must come in 5 % of the steps, or less.
     @Test(arguments: [2, 3, 5, 10]) func whatIsUnlikelyIsAsRareAsItSays(steps: Int) {
         var surprised = 0
         for answer in 0..<4000 {
             let noise = Noise(seed: 11).derived(answer)
             func step(_ index: Int) -> [Double] {
-                let anchor = Self.normal(noise.derived(index))
-                return (0..<9).map { anchor + 0.2 * Self.normal(noise.derived(index).derived(50 + $0)) }
+                let incumbent = Self.normal(noise.derived(index))
+                return (0..<9).map { incumbent + 0.2 * Self.normal(noise.derived(index).derived(50 + $0)) }
             }
             var model = DifferenceModel()
             for index in 0..<steps { model.add(step: step(index)) }
@@ -62,10 +62,11 @@ import TransferQ
             let own = spread * exp(answerSpread * normal(noise.derived(-1)))
             return (0..<30).map { index in
                 let noise = noise.derived(index)
-                let anchor = 0.5 + normal(noise)
-                let others = (0..<9).map { 0.5 + slope * (anchor - 0.5) + own * normal(noise.derived(20 + $0)) }
+                let incumbent = 0.5 + normal(noise)
+                let others = (0..<9).map { 0.5 + slope * (incumbent - 0.5) + own * normal(noise.derived(20 + $0)) }
                 return ValuedStep(
-                    prompt: prompt, anchor: anchor, others: others, chosen: anchor, isAnchorChosen: index % 5 != 0)
+                    prompt: prompt, incumbent: incumbent, others: others, chosen: incumbent,
+                    isIncumbentChosen: index % 5 != 0)
             }
         }
     }
@@ -76,7 +77,7 @@ import TransferQ
             measuring: Self.steps(slope: 0.4, spread: 1.2, answerSpread: 0), scale: scale, rewardSpread: 2, source: "a")
         #expect(abs(alike.slope - 0.4) < 0.03 && abs(alike.spread - 0.6) < 0.02 && alike.source == "a")
         #expect(abs(alike.lossRate - 0.2) < 1e-12)
-        // By hand: a guess that is √2 anchors off adds 2·(1 − 0.4)² to a variance of 1.44.
+        // By hand: a guess that is √2 incumbents off adds 2·(1 − 0.4)² to a variance of 1.44.
         #expect(abs(alike.guessInflation - (1.44 + 2 * 0.36) / 1.44) < 0.1)
         // Where all answers are alike, what is known beforehand outweighs an answer's own steps; else it does not.
         let different = try ConfidenceCalibration(
@@ -87,7 +88,7 @@ import TransferQ
     @Test func tooLittleToMeasureIsRefused() {
         let steps = Self.steps(slope: 1, spread: 1, answerSpread: 0)
         let alike = (0..<40).map {
-            ValuedStep(prompt: $0, anchor: 0, others: [0, 0], chosen: 0, isAnchorChosen: true)
+            ValuedStep(prompt: $0, incumbent: 0, others: [0, 0], chosen: 0, isIncumbentChosen: true)
         }
         for few in [Array(steps.prefix(29)), Array(steps.prefix(60)), alike] {
             #expect(throws: TransferQError.self) {

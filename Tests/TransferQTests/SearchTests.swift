@@ -162,7 +162,7 @@ import TransferQTheory
         #expect(abs(model.chance(above: 0.4, spread: nil) - share) < 0.05)
     }
 
-    /// Values drawn as the scale supposes: the chances hold wherever the anchor stands, close to an end of the range as well.
+    /// Values drawn as the scale supposes: the chances hold wherever the incumbent stands, close to an end of the range as well.
     @Test func chancesHoldOnTheWholeRange() {
         let scale = ValueScale(range: -3...3, mean: 0, spread: 0.9)
         func bent(_ value: Double) -> Double { 3 * tanh(value / 3) }
@@ -173,15 +173,15 @@ import TransferQTheory
             let own = noise.derived(index)
             let first = 8 * own.derived(0).uniform - 4
             let normal = (0..<12).reduce(-6) { $0 + own.derived(1 + $1).uniform }
-            let (anchor, value) = (bent(first), bent(0.7 * first + 0.9 * normal))
-            model.add(step: [scale.surprise(of: value, beside: anchor)])
+            let (incumbent, value) = (bent(first), bent(0.7 * first + 0.9 * normal))
+            model.add(step: [scale.surprise(of: value, beside: incumbent)])
             guard index >= 2000 else { continue }
-            let toBeat = anchor + 2 * own.derived(20).uniform
+            let toBeat = incumbent + 2 * own.derived(20).uniform
             guard toBeat < 3 else { continue }
-            bins[Int(anchor.rounded(.down)), default: (0, 0, 0)].count += 1
-            bins[Int(anchor.rounded(.down)), default: (0, 0, 0)].beaten += value > toBeat ? 1 : 0
-            bins[Int(anchor.rounded(.down)), default: (0, 0, 0)].expected += model.chance(
-                above: scale.surprise(of: toBeat, beside: anchor), spread: scale.spread)
+            bins[Int(incumbent.rounded(.down)), default: (0, 0, 0)].count += 1
+            bins[Int(incumbent.rounded(.down)), default: (0, 0, 0)].beaten += value > toBeat ? 1 : 0
+            bins[Int(incumbent.rounded(.down)), default: (0, 0, 0)].expected += model.chance(
+                above: scale.surprise(of: toBeat, beside: incumbent), spread: scale.spread)
         }
         #expect(bins.count == 6)
         for (bin, (count, beaten, expected)) in bins {
@@ -200,7 +200,7 @@ import TransferQTheory
             #expect(surprises.allSatisfy { $0.isFinite } && surprises == surprises.sorted())
             if scale.mean == nil { #expect(surprises[5] == 0) }
         }
-        // Above what is typical, less is expected of the others than of the anchor.
+        // Above what is typical, less is expected of the others than of the incumbent.
         let scale = ValueScale(mean: 0, spread: 1)
         #expect(scale.surprise(of: 2, beside: 2) > 0 && scale.surprise(of: -2, beside: -2) < 0)
     }

@@ -74,7 +74,7 @@ struct CandidateSearch {
         if rule.gate?.leaves(proposal) ?? false {
             report.isGated = true
             let estimates = [ValueEstimate?](repeating: nil, count: proposal.tokens.count)
-            return SearchOutcome(estimates: estimates, winner: proposal.anchor, report: report)
+            return SearchOutcome(estimates: estimates, winner: proposal.incumbent, report: report)
         }
         var lost: Set<Int> = []
         var audit: Audit?
@@ -104,7 +104,7 @@ struct CandidateSearch {
 
     /// What the rule makes of a state that the answer is at, or may come to.
     func judge(_ view: StepView) -> Verdict {
-        rule.judge(view, scale: scale, memory: memory, isAnchorAtHand: isKnownAhead(view.proposal.anchor, view))
+        rule.judge(view, scale: scale, memory: memory, isIncumbentAtHand: isKnownAhead(view.proposal.incumbent, view))
     }
 
     /// Whether a candidate's greedy rollout has but to be extended, so that its value costs next to nothing.
@@ -116,19 +116,19 @@ struct CandidateSearch {
     private func conclude(
         _ view: StepView, _ verdict: Verdict, report: inout SearchReport, usage: Usage
     ) -> SearchOutcome {
-        let anchor = view.proposal.anchor
+        let incumbent = view.proposal.incumbent
         let known = view.proposal.tokens.indices.filter { view.isKnown($0) }
         report.evaluated = known.count
-        report.isCertified = !known.contains { $0 != anchor }
+        report.isCertified = !known.contains { $0 != incumbent }
         report.expectedError = verdict.risk
         memory.take(risk: verdict.risk)
         let winner = verdict.winner
         // Nothing can be learned from how far impossible candidates are from others.
-        if let first = view.value(of: anchor), first.isFinite {
-            let others = known.filter { $0 != anchor }.compactMap { view.value(of: $0) }.filter { $0 != -.infinity }
+        if let first = view.value(of: incumbent), first.isFinite {
+            let others = known.filter { $0 != incumbent }.compactMap { view.value(of: $0) }.filter { $0 != -.infinity }
             memory.learn(
                 surprises: scale.map { scale in others.map { scale.surprise(of: $0, beside: first) } } ?? [],
-                contested: !report.isCertified, lost: winner != anchor)
+                contested: !report.isCertified, lost: winner != incumbent)
         }
         memory.keep(lastValue: view.value(of: winner).flatMap { $0.isFinite ? $0 : nil })
         let estimates = view.proposal.tokens.map { memory.estimate(of: state.response + [$0]) }

@@ -3,19 +3,19 @@ public struct ValuedStep: Hashable, Sendable {
     /// Steps of one prompt follow each other in the order of the answer.
     public let prompt: Int
     /// Value of the candidate that wins at equal values.
-    public let anchor: Double
+    public let incumbent: Double
     /// Values of the other candidates, at least one.
     public let others: [Double]
     /// Value of the candidate that was chosen.
     public let chosen: Double
-    public let isAnchorChosen: Bool
+    public let isIncumbentChosen: Bool
 
-    public init(prompt: Int, anchor: Double, others: [Double], chosen: Double, isAnchorChosen: Bool) {
+    public init(prompt: Int, incumbent: Double, others: [Double], chosen: Double, isIncumbentChosen: Bool) {
         self.prompt = prompt
-        self.anchor = anchor
+        self.incumbent = incumbent
         self.others = others
         self.chosen = chosen
-        self.isAnchorChosen = isAnchorChosen
+        self.isIncumbentChosen = isIncumbentChosen
     }
 }
 
@@ -41,7 +41,7 @@ extension ConfidenceCalibration {
         }
         let slope = Self.slope(of: steps, scale)
         let measured = scale.with(slope: slope)
-        let surprises = steps.map { step in step.others.map { measured.surprise(of: $0, beside: step.anchor) } }
+        let surprises = steps.map { step in step.others.map { measured.surprise(of: $0, beside: step.incumbent) } }
         let square = Self.meanSquare(surprises)
         guard square > 0 else {
             throw TransferQError.invalidParameter(
@@ -50,9 +50,9 @@ extension ConfidenceCalibration {
         }
         let guessed = zip(steps, steps.dropFirst()).compactMap { before, step -> [Double]? in
             guard before.prompt == step.prompt else { return nil }
-            return step.others.map { measured.surprise(of: before.chosen + $0 - step.anchor, beside: before.chosen) }
+            return step.others.map { measured.surprise(of: before.chosen + $0 - step.incumbent, beside: before.chosen) }
         }
-        let lost = Double(steps.count { !$0.isAnchorChosen }) / Double(steps.count)
+        let lost = Double(steps.count { !$0.isIncumbentChosen }) / Double(steps.count)
         let spread = square.squareRoot() / rewardSpread
         let inflation = guessed.isEmpty ? 1 : max(1, Self.meanSquare(guessed) / square)
         func calibration(_ priorSteps: Double) throws -> ConfidenceCalibration {
@@ -76,11 +76,11 @@ extension ConfidenceCalibration {
     private static let priorStepsTried = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 128, 256].map(Double.init)
 
     /// Least squares with an intercept, within 0...1; without a mean that it is measured from there is nothing to regress
-    /// to, and values are expected where the anchor's is.
+    /// to, and values are expected where the incumbent's is.
     private static func slope(of steps: [ValuedStep], _ scale: ValueScale) -> Double {
         guard scale.mean != nil else { return 1 }
         let points = steps.flatMap { step in
-            step.others.map { (scale.stretched(step.anchor), scale.stretched($0), 1 / Double(step.others.count)) }
+            step.others.map { (scale.stretched(step.incumbent), scale.stretched($0), 1 / Double(step.others.count)) }
         }
         let weight = points.reduce(0) { $0 + $1.2 }
         let (x, y) = points.reduce((0, 0)) { ($0.0 + $1.2 * $1.0 / weight, $0.1 + $1.2 * $1.1 / weight) }

@@ -3,8 +3,8 @@ import Foundation
 /// A predictive distribution of what a candidate's value surprises by (``ValueScale``): Student's t, from a prior
 /// (``ConfidenceCalibration``) and what was seen in this answer.
 ///
-/// What was seen are candidates that were evaluated for their probabilities and the anchor's value, never for their own,
-/// so they are a fair sample of what such candidates come to. The candidates of one step are compared with one anchor and
+/// What was seen are candidates that were evaluated for their probabilities and the incumbent's value, never for their own,
+/// so they are a fair sample of what such candidates come to. The candidates of one step are compared with one incumbent and
 /// share its luck, so they are no independent sample: a step counts once, by the means of its surprises and of their
 /// squares, and degrees of freedom are steps.
 public struct DifferenceModel: Sendable {
@@ -29,7 +29,7 @@ public struct DifferenceModel: Sendable {
     /// - Parameters:
     ///   - spread: standard deviation of the prior; without one the first steps must tell, and until two have, the chance
     ///     counts as 1.
-    ///   - isGuess: whether the anchor's value is not known.
+    ///   - isGuess: whether the incumbent's value is not known.
     public func chance(above need: Double, spread: Double?, isGuess: Bool = false) -> Double {
         guard let prediction = prediction(spread: spread, isGuess: isGuess) else { return 1 }
         guard prediction.scale > 0 else {

@@ -8,6 +8,7 @@ struct Proposal: Sendable {
     /// log π_tilt, with Gumbel noise when the choice is a draw: what is compared when values are equal.
     let priorities: [Double]
 
-    /// The candidate that wins when all values are equal; the first of equal ones.
-    var anchor: Int { priorities.firstIndexOfMaximum }
+    /// The candidate that is chosen unless another one's value makes up for its lead: the one that wins at equal values, the
+    /// first of equal ones.
+    var incumbent: Int { priorities.firstIndexOfMaximum }
 }

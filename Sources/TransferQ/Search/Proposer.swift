@@ -61,7 +61,7 @@ struct Proposer: Sendable {
     /// The tokens that the answer takes if no candidate wins that does not win at equal values, as far as they are known,
     /// without an end.
     func expectedPath(of proposal: Proposal, from state: AnswerState) -> [Token] {
-        expectedPath(through: proposal.tokens[proposal.anchor], from: state)
+        expectedPath(through: proposal.tokens[proposal.incumbent], from: state)
     }
 
     /// The same when `token` comes first.

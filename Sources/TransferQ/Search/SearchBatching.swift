@@ -12,7 +12,7 @@ struct SearchBatching: Sendable {
 
 extension CandidateSearch {
     /// What to have evaluated now: the `open` candidates of this step that are wanted first, and, where rollouts are
-    /// greedy, what coming steps will probably want on the way that the anchor's rollout takes.
+    /// greedy, what coming steps will probably want on the way that the incumbent's rollout takes.
     ///
     /// Until another candidate wins, the coming steps follow that rollout, whose next candidates can be had in one pass. When
     /// one wins earlier, what was evaluated behind it is for nothing; the choice is the same.
@@ -21,7 +21,7 @@ extension CandidateSearch {
             return open.map { ValuePlace(candidate: [view.proposal.tokens[$0]], numbers: 0..<1) }
         }
         let looksAhead = batching.looksAhead && plan.lookAhead.sampling.isGreedy && rule.race == nil
-        if looksAhead, let anchors = anchorsFirst(open, view, plan) { return anchors }
+        if looksAhead, let incumbents = incumbentsFirst(open, view, plan) { return incumbents }
         var places = firstWanted(open, view).map { place(view.proposal.tokens[$0], path: [], plan) }
         guard looksAhead else { return places }
 
@@ -37,31 +37,31 @@ extension CandidateSearch {
             }
             let there = state.ahead(Array(path.prefix(ahead)))
             let proposal = proposals[ahead]
-            let anchor = proposal.anchor
-            guard proposal.tokens[anchor] == path[ahead] else { return places }
+            let incumbent = proposal.incumbent
+            guard proposal.tokens[incumbent] == path[ahead] else { return places }
             var view = StepView(proposal, at: there, search: self)
-            view.tilted.assume(memory.lastValue, of: anchor)
+            view.tilted.assume(memory.lastValue, of: incumbent)
             let open = rule.gate?.leaves(proposal) ?? false ? [] : judge(view).open
             if !open.isEmpty {
-                var needed = open.filter { $0 != anchor }
-                if memory.estimate(of: there.response + [path[ahead]]) == nil { needed.insert(anchor, at: 0) }
+                var needed = open.filter { $0 != incumbent }
+                if memory.estimate(of: there.response + [path[ahead]]) == nil { needed.insert(incumbent, at: 0) }
                 if places.count + needed.count > width { break }
                 places += needed.map { place(proposal.tokens[$0], path: Array(path.prefix(ahead)), plan) }
                 confidence *= 1 - memory.lossRate
             }
             ahead += 1
         }
-        return places + anchors(on: path, from: ahead, plan)
+        return places + incumbents(on: path, from: ahead, plan)
     }
 
-    /// The anchor and those of coming steps, where all that it takes is to extend one rollout: what they are worth tells
+    /// The incumbent and those of coming steps, where all that it takes is to extend one rollout: what they are worth tells
     /// which of the others are wanted at all. Nil where they are known, or do not matter.
-    private func anchorsFirst(
+    private func incumbentsFirst(
         _ open: [Int], _ view: StepView, _ plan: RolloutPlan
     ) -> [ValuePlace]? {
-        let anchor = view.proposal.anchor
-        guard open.contains(anchor), isPrunedByValue, isKnownAhead(anchor, view) else { return nil }
-        return anchors(on: proposer.expectedPath(of: view.proposal, from: state), from: 0, plan)
+        let incumbent = view.proposal.incumbent
+        guard open.contains(incumbent), isPrunedByValue, isKnownAhead(incumbent, view) else { return nil }
+        return incumbents(on: proposer.expectedPath(of: view.proposal, from: state), from: 0, plan)
     }
 
     /// Whether what some candidates are worth excludes others.
@@ -69,10 +69,10 @@ extension CandidateSearch {
 
     /// The tokens of a path from a place on, as candidates whose values are not known yet, where another policy than the
     /// one that rolls out chooses the way the first one only.
-    private func anchors(on path: [Token], from start: Int, _ plan: RolloutPlan) -> [ValuePlace] {
+    private func incumbents(on path: [Token], from start: Int, _ plan: RolloutPlan) -> [ValuePlace] {
         guard isPrunedByValue else { return [] }
         let isTilted = plan.policy === proposer.policy
-        let places = path.indices.dropFirst(start).prefix(isTilted ? Self.anchorsAhead : start == 0 ? 1 : 0)
+        let places = path.indices.dropFirst(start).prefix(isTilted ? Self.incumbentsAhead : start == 0 ? 1 : 0)
         return places.compactMap { step in
             memory.estimate(of: state.response + path.prefix(step + 1)) == nil
                 ? place(path[step], path: Array(path.prefix(step)), plan) : nil
@@ -81,28 +81,28 @@ extension CandidateSearch {
 
     /// So many in a row: extending one rollout is a pass of one token each, cheap beside a batch of rollouts, and behind the
     /// token that another candidate wins it is for nothing.
-    private static let anchorsAhead = 12
+    private static let incumbentsAhead = 12
     /// Chance of coming that far that is worth rollouts.
     private static let leastConfidence = 0.5
 
     /// Rollouts that a batch is filled up to.
     private var width: Int { batching.width }
 
-    /// Of the open candidates those that still matter if the anchor is worth what the last choice was, and the anchor.
+    /// Of the open candidates those that still matter if the incumbent is worth what the last choice was, and the incumbent.
     private func firstWanted(_ open: [Int], _ view: StepView) -> [Int] {
-        let anchor = view.proposal.anchor
-        guard !view.isKnown(anchor), open.contains(anchor) else { return open }
+        let incumbent = view.proposal.incumbent
+        guard !view.isKnown(incumbent), open.contains(incumbent) else { return open }
         let middle = range.map { ($0.lowerBound + $0.upperBound) / 2 }
         guard let last = memory.lastValue ?? middle, last.isFinite else { return open }
         var assumed = view
-        assumed.tilted.assume(last, of: anchor)
+        assumed.tilted.assume(last, of: incumbent)
         let still = judge(assumed).open
-        return open.filter { $0 == anchor || still.contains($0) }
+        return open.filter { $0 == incumbent || still.contains($0) }
     }
 
     /// The tokens that the answer takes if no other candidate wins, as far as they are known, without an end.
     private func expectedPath(_ view: StepView) -> [Token] {
-        let best = view.tilted.best(among: Array(view.proposal.tokens.indices)) ?? view.proposal.anchor
+        let best = view.tilted.best(among: Array(view.proposal.tokens.indices)) ?? view.proposal.incumbent
         return proposer.expectedPath(through: view.proposal.tokens[best], from: state)
     }
 

@@ -108,7 +108,7 @@ final class SearchMemory: Sendable {
 
     /// Learns from a decided step.
     ///
-    /// - Parameter surprises: of the step's candidates beside the anchor whose values are known.
+    /// - Parameter surprises: of the step's candidates beside the incumbent whose values are known.
     func learn(surprises: [Double], contested: Bool, lost: Bool) {
         contents.withLock { contents in
             contents.differences.add(step: surprises)
@@ -118,7 +118,7 @@ final class SearchMemory: Sendable {
         }
     }
 
-    /// How often the anchor of a step loses to one of the other candidates that were looked at.
+    /// How often the incumbent of a step loses to one of the other candidates that were looked at.
     var lossRate: Double { contents.withLock { $0.contests.lost / $0.contests.count } }
 
     /// What a step may risk so that the mean over the steps stays within `rate`: what earlier steps left, but no more than

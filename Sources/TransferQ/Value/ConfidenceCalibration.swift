@@ -2,18 +2,18 @@
 /// anew for others (`transferq value confidence`, ``init(measuring:scale:rewardSpread:source:)``).
 ///
 /// The model behind it (theory.md section 7): on the scale of ``ValueScale``, a candidate's value goes along with the
-/// anchor's at ``slope`` and lies around that with ``spread``.
+/// incumbent's at ``slope`` and lies around that with ``spread``.
 public struct ConfidenceCalibration: Codable, Hashable, Sendable {
-    /// How much of what an anchor is worth above typical answers comes to the other candidates; between 0 and 1.
+    /// How much of what an incumbent is worth above typical answers comes to the other candidates; between 0 and 1.
     public let slope: Double
     /// Standard deviation around that, in standard deviations of the reward over typical answers; above 0.
     public let spread: Double
     /// Steps of an answer that weigh as much as `spread` does; at least 1. A step counts once, however many candidates it
-    /// values: they are all compared with one anchor, whose luck they share.
+    /// values: they are all compared with one incumbent, whose luck they share.
     public let priorSteps: Double
-    /// Factor on the variance while the anchor's value is guessed by that of the last choice; at least 1.
+    /// Factor on the variance while the incumbent's value is guessed by that of the last choice; at least 1.
     public let guessInflation: Double
-    /// How often the anchor loses a step whose other candidates were looked at; between 0 and 1. It decides how far to
+    /// How often the incumbent loses a step whose other candidates were looked at; between 0 and 1. It decides how far to
     /// look ahead, never what is chosen.
     public let lossRate: Double
     /// What all of this was measured on, in words.

@@ -1,14 +1,14 @@
 import Foundation
 
-/// The scale on which it is guessed what a candidate is worth from what the anchor is (theory.md section 7, statistical
+/// The scale on which it is guessed what a candidate is worth from what the incumbent is (theory.md section 7, statistical
 /// pruning).
 ///
 /// Where values have a range it is stretched, c + h·atanh((Q − c)/h), so that its ends are out of reach: close to an end
-/// the values of a step differ less, and on this scale they do not. What an anchor is worth above what answers typically
+/// the values of a step differ less, and on this scale they do not. What an incumbent is worth above what answers typically
 /// are comes to other candidates in part only.
 ///
 /// Where ``ConfidenceCalibration/standard`` was measured, values have a standard deviation of 0.83 to 0.93 spreads around
-/// what the anchor's lets expect, wherever the anchor stands; without stretching 0.54 to 0.84.
+/// what the incumbent's lets expect, wherever the incumbent stands; without stretching 0.54 to 0.84.
 public struct ValueScale: Sendable {
     /// Where all values lie; nil without bounds.
     public var range: ClosedRange<Double>?
@@ -16,7 +16,7 @@ public struct ValueScale: Sendable {
     public let mean: Double?
     /// Standard deviation of ``surprise(of:beside:)`` to begin with; nil when the first ones must tell.
     public let spread: Double?
-    /// How much of what the anchor is worth above ``mean`` is expected of the others; between 0 and 1.
+    /// How much of what the incumbent is worth above ``mean`` is expected of the others; between 0 and 1.
     public let slope: Double
 
     public init(
@@ -42,9 +42,9 @@ public struct ValueScale: Sendable {
     /// Something that a value may well be when nothing is known; 0 without a hint.
     var typical: Double { mean ?? range.map { ($0.lowerBound + $0.upperBound) / 2 } ?? 0 }
 
-    /// How much a value is above what the anchor's lets expect, on this scale.
-    public func surprise(of value: Double, beside anchor: Double) -> Double {
-        let (own, first) = (stretched(value), stretched(anchor))
+    /// How much a value is above what the incumbent's lets expect, on this scale.
+    public func surprise(of value: Double, beside incumbent: Double) -> Double {
+        let (own, first) = (stretched(value), stretched(incumbent))
         guard let mean else { return own - first }
         return own - mean - slope * (first - mean)
     }

@@ -38,16 +38,16 @@ struct ConfidenceRule: Sendable {
         return (wanted, leftOut, risk)
     }
 
-    /// The chance that a candidate beats `best`, or the anchor when nothing is known yet.
+    /// The chance that a candidate beats `best`, or the incumbent when nothing is known yet.
     private func chance(
         of index: Int, against best: Int?, _ view: StepView, scale: ValueScale, memory: SearchMemory
     ) -> Double {
-        let anchor = view.proposal.anchor
-        let known = view.value(of: anchor).flatMap { $0.isFinite ? $0 : nil }
+        let incumbent = view.proposal.incumbent
+        let known = view.value(of: incumbent).flatMap { $0.isFinite ? $0 : nil }
         // Whatever is possible beats what is not.
-        if view.value(of: anchor) == -.infinity, best.map({ view.value(of: $0) == -.infinity }) ?? true { return 1 }
+        if view.value(of: incumbent) == -.infinity, best.map({ view.value(of: $0) == -.infinity }) ?? true { return 1 }
         let first = known ?? memory.lastValue ?? scale.typical
-        var (rival, worth) = (anchor, first)
+        var (rival, worth) = (incumbent, first)
         if let best, let value = view.value(of: best), value.isFinite { (rival, worth) = (best, value) }
         let toBeat = view.tilted.valueToBeat(rival, at: worth, by: index)
         return memory.differences.chance(

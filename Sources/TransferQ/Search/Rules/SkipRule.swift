@@ -19,24 +19,24 @@ struct SkipRule: Sendable {
     ///
     /// - Parameters:
     ///   - scale: that of the confidence rule; nil without one.
-    ///   - isAnchorAtHand: whether the value of the candidate that wins at equal values costs next to nothing.
+    ///   - isIncumbentAtHand: whether the value of the candidate that wins at equal values costs next to nothing.
     func judge(
-        _ view: StepView, scale: ValueScale?, memory: SearchMemory, isAnchorAtHand: @autoclosure () -> Bool
+        _ view: StepView, scale: ValueScale?, memory: SearchMemory, isIncumbentAtHand: @autoclosure () -> Bool
     ) -> Verdict {
         let contenders = bounds.prunes ? view.contenders : view.remaining
         let open = contenders.filter { !view.isKnown($0) }
-        let anchor = view.proposal.anchor
+        let incumbent = view.proposal.incumbent
         let known = contenders.filter { view.isKnown($0) }
         let possible = known.filter { view.tilted.score(of: $0) != -.infinity }
         let winner =
             view.tilted.best(among: possible) ?? view.tilted.likeliest(among: open)
-            ?? view.tilted.likeliest(among: contenders) ?? anchor
+            ?? view.tilted.likeliest(among: contenders) ?? incumbent
         if bounds.prunes, contenders.count == 1 { return Verdict(open: [], winner: contenders[0]) }
         guard let confidence, let scale, !open.isEmpty else { return Verdict(open: open, winner: winner) }
         let best = view.tilted.best(among: known)
         var (wanted, leftOut, risk) = confidence.split(
-            open.filter { $0 != anchor }, against: best, view, scale: scale, memory: memory)
-        if !view.isKnown(anchor), !wanted.isEmpty || isAnchorAtHand() { wanted.append(anchor) }
+            open.filter { $0 != incumbent }, against: best, view, scale: scale, memory: memory)
+        if !view.isKnown(incumbent), !wanted.isEmpty || isIncumbentAtHand() { wanted.append(incumbent) }
         return Verdict(open: wanted.sorted(), winner: winner, risk: risk, leftOut: leftOut)
     }
 }
