@@ -51,6 +51,9 @@ public final class Runtime: Sendable {
         _ = try await engine.load(self.model, baseline: baseline)
     }
 
+    /// Sets of slots that are there for answers that come one by one, used or kept.
+    package var slotSets: Int { get async { await pool?.count ?? 0 } }
+
     // MARK: Loading
 
     /// All kinds of rewards.

@@ -8,6 +8,8 @@ public enum RuntimeError: Error, Equatable, Sendable {
     case unusableFile(path: String, reason: String)
     /// The waiting line holds as many answers as it may.
     case lineFull(limit: Int)
+    /// Bytes that an answer's contexts take, and those that all may take together.
+    case tooLittleMemory(needed: Int, limit: Int)
 }
 
 extension RuntimeError: CustomStringConvertible {
@@ -17,6 +19,9 @@ extension RuntimeError: CustomStringConvertible {
         case .conflict(let sentence): sentence
         case .unusableFile(let path, let reason): "\(path) \(reason)"
         case .lineFull(let limit): "\(limit) answers are waiting already, as many as may; ask again later"
+        case .tooLittleMemory(let needed, let limit):
+            "the answer needs about \(needed / 1_000_000) MB for its contexts, and \(limit / 1_000_000) MB are allowed; ask for "
+                + "a shorter answer, fewer candidates or a shorter horizon, or allow more memory"
         }
     }
 }

@@ -161,6 +161,42 @@ import TransferQRuntime
         #expect(second.tokens.count > 8)
     }
 
+    /// Answers whose contexts do not fit in beside each other run one after the other; what never fits is refused.
+    @Test func contextsKeepToTheirMemory() async throws {
+        let (short, long) = (try request(0, length: 8), try request(1, length: 30))
+        func capacity(_ bytes: Int) throws -> RuntimeCapacity {
+            try RuntimeCapacity(parallel: 1, promptTokens: 64, answerTokens: 8, keptSets: 4, memory: bytes)
+        }
+        let error = await #expect(throws: RuntimeError.self) {
+            _ = try await answer(runtime(capacity: try capacity(1000)), long)
+        }
+        guard case .tooLittleMemory(let needed, 1000) = error else {
+            Issue.record("\(String(describing: error))")
+            return
+        }
+        // Room for either of the two.
+        let pool = runtime(capacity: try capacity(needed))
+        try await withThrowingTaskGroup(of: Void.self) { tasks in
+            for number in 0..<12 {
+                tasks.addTask {
+                    let summary = try await self.answer(pool, number.isMultiple(of: 2) ? short : long)
+                    #expect(!summary.tokens.isEmpty)
+                }
+            }
+            try await tasks.waitForAll()
+        }
+        #expect(await pool.slotSets == 1)
+
+        // Whoever waits for memory stops when it is cancelled.
+        var events = pool.answer(long).makeAsyncIterator()
+        _ = try await events.next()
+        let waiting = Task { try await answer(pool, short) }
+        try await Task.sleep(for: .milliseconds(20))
+        waiting.cancel()
+        await #expect(throws: CancellationError.self) { _ = try await waiting.value }
+        while try await events.next() != nil {}
+    }
+
     @Test func whatIsWrongIsSaidBeforeAnythingRuns() async throws {
         let missing = Runtime(
             engine: LlamaEngine(library: ModelLibrary(store: ModelStore(root: folder.file("cache")))),

@@ -1,3 +1,4 @@
+import Foundation
 import TransferQ
 
 /// What answers that come one by one may take together.
@@ -11,17 +12,27 @@ public struct RuntimeCapacity: Hashable, Sendable {
     public let longestLine: Int
     /// Sets of slots that are kept although nothing runs in them; the one that was used longest ago goes first.
     public let keptSets: Int
+    /// Bytes that all sets of slots may take together, beside the weights of models: an answer that needs more than is left
+    /// waits until another set is not used any more.
+    public let memory: Int
 
-    /// - Throws: ``RuntimeError/invalidSpecification(what:reason:)`` outside of parallel 1...32, lengths from 1 on, a line of at
-    ///   least 0, and at least one set.
+    /// - Parameter memory: half of the machine's memory where nil.
+    /// - Throws: ``RuntimeError/invalidSpecification(what:reason:)`` outside of parallel 1...32, lengths, sets and bytes from 1
+    ///   on, and a line of at least 0.
     public init(
-        parallel: Int = 4, promptTokens: Int = 1024, answerTokens: Int = 512, longestLine: Int = 256, keptSets: Int = 2
+        parallel: Int = 4, promptTokens: Int = 1024, answerTokens: Int = 512, longestLine: Int = 256, keptSets: Int = 2,
+        memory: Int? = nil
     ) throws {
-        guard (1...32).contains(parallel), promptTokens >= 1, answerTokens >= 1, longestLine >= 0, keptSets >= 1 else {
+        let memory = memory ?? Int(clamping: ProcessInfo.processInfo.physicalMemory / 2)
+        guard (1...32).contains(parallel), promptTokens >= 1, answerTokens >= 1, longestLine >= 0, keptSets >= 1,
+            memory >= 1
+        else {
             throw RuntimeError.invalidSpecification(
                 what: "capacity",
-                reason: "parallel must be between 1 and 32, lengths and kept sets at least 1, the line at least 0")
+                reason: "parallel must be between 1 and 32, lengths, kept sets and bytes of memory at least 1, "
+                    + "the line at least 0")
         }
+        self.memory = memory
         self.parallel = parallel
         self.promptTokens = promptTokens
         self.answerTokens = answerTokens
@@ -49,6 +60,8 @@ actor SlotPool {
     private struct Entry {
         /// Kept before anything is awaited, so that a set is made once.
         let scheduler: Task<Scheduler, any Error>
+        /// What the set takes, worked out ahead.
+        let bytes: Int
         var lastUse: Int
         var users = 0
     }
@@ -56,6 +69,9 @@ actor SlotPool {
     private let capacity: RuntimeCapacity
     private var entries: [Key: Entry] = [:]
     private var uses = 0
+    /// Answers that wait for memory.
+    private var roomless: [Int: CheckedContinuation<Void, any Error>] = [:]
+    private var arrivals = 0
 
     init(capacity: RuntimeCapacity) { self.capacity = capacity }
 
@@ -69,7 +85,12 @@ actor SlotPool {
     ) async throws -> SlotLease {
         let key = key(request, prompts, models, method)
         let source = try await rewards.target?.stateSource(for: request.messages)
-        let making = entries[key]?.scheduler ?? make(key, prompts, models, method, rewards, rewardSource: source)
+        let plan = SlotPlan(
+            prompts: [prompts], longestPrompt: key.promptTokens, maximumLength: key.answerTokens, methods: [method],
+            rewards: rewards, rewardSource: source, parallel: capacity.parallel)
+        let bytes = entries[key] == nil ? try models.slotMemory(for: plan) : 0
+        while entries[key] == nil, try !makeRoom(for: bytes) { try await waitForRoom() }
+        let making = entries[key]?.scheduler ?? make(key, plan, models, bytes: bytes)
         begin(key)
         do {
             // Making contexts takes a moment, which a cancelled request waits out.
@@ -88,12 +109,8 @@ actor SlotPool {
     }
 
     private func make(
-        _ key: Key, _ prompts: PromptTokens, _ models: LlamaModels, _ method: ConfiguredMethod,
-        _ rewards: LoadedRewards, rewardSource: StateSource?
+        _ key: Key, _ plan: SlotPlan, _ models: LlamaModels, bytes: Int
     ) -> Task<Scheduler, any Error> {
-        let plan = SlotPlan(
-            prompts: [prompts], longestPrompt: key.promptTokens, maximumLength: key.answerTokens, methods: [method],
-            rewards: rewards, rewardSource: rewardSource, parallel: capacity.parallel)
         let longestLine = capacity.longestLine
         let making = Task {
             do {
@@ -103,8 +120,50 @@ actor SlotPool {
                 throw error
             }
         }
-        entries[key] = Entry(scheduler: making, lastUse: uses)
+        entries[key] = Entry(scheduler: making, bytes: bytes, lastUse: uses)
         return making
+    }
+
+    // MARK: Memory
+
+    /// Lets sets go that nobody uses, the one that was used longest ago first, until `bytes` more fit in.
+    ///
+    /// - Returns: whether they do.
+    /// - Throws: ``RuntimeError/tooLittleMemory(needed:limit:)`` where they never will.
+    private func makeRoom(for bytes: Int) throws -> Bool {
+        guard bytes <= capacity.memory else {
+            throw RuntimeError.tooLittleMemory(needed: bytes, limit: capacity.memory)
+        }
+        var idle = idleKeys
+        while entries.values.reduce(bytes, { $0 + $1.bytes }) > capacity.memory {
+            guard let oldest = idle.popLast() else { return false }
+            entries[oldest] = nil
+        }
+        return true
+    }
+
+    /// Returns when a set has become idle.
+    private func waitForRoom() async throws {
+        guard roomless.count < max(1, capacity.longestLine) else {
+            throw RuntimeError.lineFull(limit: capacity.longestLine)
+        }
+        arrivals += 1
+        let number = arrivals
+        try await withTaskCancellationHandler {
+            try Task.checkCancellation()
+            try await withCheckedThrowingContinuation { roomless[number] = $0 }
+        } onCancel: {
+            Task { await self.stopWaiting(number) }
+        }
+    }
+
+    private func stopWaiting(_ number: Int) {
+        roomless.removeValue(forKey: number)?.resume(throwing: CancellationError())
+    }
+
+    /// Sets that nobody uses, the one that was used last first.
+    private var idleKeys: [Key] {
+        entries.filter { $0.value.users == 0 }.sorted { $0.value.lastUse > $1.value.lastUse }.map(\.key)
     }
 
     private func begin(_ key: Key) {
@@ -116,8 +175,9 @@ actor SlotPool {
     /// Contexts take memory, so that sets which nobody uses go, but for the latest.
     private func end(_ key: Key) {
         entries[key]?.users -= 1
-        let idle = entries.filter { $0.value.users == 0 }.sorted { $0.value.lastUse > $1.value.lastUse }
-        for (key, _) in idle.dropFirst(capacity.keptSets) { entries[key] = nil }
+        for key in idleKeys.dropFirst(capacity.keptSets) { entries[key] = nil }
+        // Each looks again whether there is room for it.
+        for number in roomless.keys.sorted() { roomless.removeValue(forKey: number)?.resume() }
     }
 
     private func key(
