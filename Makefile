@@ -32,6 +32,7 @@ test: lint
 
 test-long: model
 	scripts/test --filter '\.Long'
+	scripts/test-library
 
 lint:
 	swift format lint --strict --recursive Package.swift Sources Tests Examples
