@@ -63,7 +63,7 @@ import TransferQLlama
         (guided + ["--trace", "/no/such/folder/t"], 64, "the trace /no/such/folder/t cannot be written"),
         (guided + ["--threads", "0"], 64, "--threads must be between 1 and 1024"),
         (["models", "pull", "ftp://x/y.gguf"], 64, "is no place to get a model from"),
-        (["models", "pull", "https://127.0.0.1:1/y.gguf"], 1, "was cut after 0 bytes"),
+        (["models", "pull", "https://127.0.0.1:1/y.gguf"], 1, "nothing came from https://127.0.0.1:1/y.gguf"),
         (["models", "info", "/dev/null"], 1, "is a pipe, a socket or a device; name a GGUF file"),
         (["models", "measure", "smollm2-135m-instruct", "--text", "/dev/null"], 64, "is no readable UTF-8 text"),
         (["bench", "--k", "0"], 64, "--k must be between 1 and 200"),

@@ -78,6 +78,10 @@ public final class LlamaModel {
         tokenizer = LlamaTokenizer(vocabulary, of: handle)
         contextLength = min(Int(llama_model_n_ctx_train(pointer)), options.contextLength ?? .max)
         self.options = options
+        let heads = max(1, Int(llama_model_n_head(pointer)))
+        try options.check(
+            headWidth: Int(Self.metadata("\(architecture).attention.key_length", of: pointer))
+                ?? Int(llama_model_n_embd(pointer)) / heads)
         width = Int(llama_model_n_embd_out(pointer))
         let format = Self.metadata("general.file_type", of: pointer)
         hasPreciseWeights = format == "\(LLAMA_FTYPE_ALL_F32.rawValue)"

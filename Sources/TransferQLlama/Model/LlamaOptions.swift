@@ -56,6 +56,14 @@ public struct LlamaOptions: Hashable, Sendable {
         self.cacheType = cacheType
     }
 
+    /// Refuses a format of keys and values whose blocks do not divide an attention head of so many numbers.
+    func check(headWidth: Int) throws {
+        guard let cacheType, headWidth % Int(ggml_blck_size(cacheType.ggml)) != 0 else { return }
+        throw LlamaError.badOption(
+            name: "cache-type", value: cacheType.rawValue,
+            requirement: "f32, f16 or bf16 for a model whose attention heads have \(headWidth) numbers each")
+    }
+
     private init() {
         gpuLayers = nil
         contextLength = nil

@@ -124,8 +124,10 @@ extension StoreError: CustomStringConvertible {
                 + (status == 401 || status == 403
                     ? "set HF_TOKEN if the model needs a login" : "check the address")
         case .interrupted(let address, let received, let reason):
-            "the download of \(address) was cut after \(received) bytes (\(reason)); "
-                + "run the same command again to resume"
+            received == 0
+                ? "nothing came from \(address) (\(reason)); check the address and the network"
+                : "the download of \(address) was cut after \(received) bytes (\(reason)); "
+                    + "run the same command again to resume"
         case .wrongChecksum(let what, let expected, let got):
             "\(what) has SHA-256 \(got), not \(expected); it was thrown away: get it again, or correct the checksum"
         case .cannotWrite(let path, let reason):
