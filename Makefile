@@ -1,6 +1,7 @@
 # Every target works on a fresh machine: scripts/bootstrap brings what is missing.
 SWIFT := scripts/swift
 PROGRAM := .build/release/transferq
+BENCH := .build/release/transferq-bench
 MODEL := smollm2-135m-instruct
 PREFIX ?= /usr/local
 # What `make bench` answers: JSON lines with a prompt, or data of prompts with answers.
@@ -44,16 +45,17 @@ STEERED = --baseline-system "$(KINDNESS)"
 ON_PROMPTS = $(STEERED) --prompts "$(PROMPTS)" --limit $(BENCH_LIMIT)
 
 bench: bench-prompts model
+	$(SWIFT) build -c release --product transferq-bench
 	scripts/bench-python
-	$(PROGRAM) bench engine --k 10
-	$(PROGRAM) bench engine --k 20
-	$(PROGRAM) bench engine --k 40
-	$(PROGRAM) bench loop --model $(MODEL)@bf16 --reward head:Rewards/harmless.json@bf16 $(ON_PROMPTS) \
+	$(BENCH) engine --k 10
+	$(BENCH) engine --k 20
+	$(BENCH) engine --k 40
+	$(BENCH) loop --model $(MODEL)@bf16 --reward head:Rewards/harmless.json@bf16 $(ON_PROMPTS) \
 	    --python "$$(scripts/bench-python --print)"
-	$(PROGRAM) bench speedups $(ON_PROMPTS)
-	$(PROGRAM) bench batch $(STEERED) --prompts "$(PROMPTS)" --limit 8
-	$(PROGRAM) bench cost $(STEERED)
-	$(PROGRAM) bench memory $(ON_PROMPTS)
+	$(BENCH) speedups $(ON_PROMPTS)
+	$(BENCH) batch $(STEERED) --prompts "$(PROMPTS)" --limit 8
+	$(BENCH) cost $(STEERED)
+	$(BENCH) memory $(ON_PROMPTS)
 
 bench-prompts:
 	@test -r "$(PROMPTS)" || { \

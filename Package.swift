@@ -18,6 +18,7 @@ let package = Package(
         .library(name: "TransferQRuntime", targets: ["TransferQRuntime"]),
         .library(name: "TransferQEvaluation", targets: ["TransferQEvaluation"]),
         .executable(name: "transferq", targets: ["TransferQCLI"]),
+        .executable(name: "transferq-bench", targets: ["TransferQBench"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
@@ -61,12 +62,30 @@ let package = Package(
             name: "TransferQEvaluation",
             dependencies: ["TransferQ", "TransferQRewards", "TransferQLlama", "TransferQRuntime", "TransferQDigest"],
             swiftSettings: settings),
+        // What programs of this package share: messages, signals, exit codes, options that name models.
+        .target(
+            name: "TransferQConsole",
+            dependencies: [
+                "TransferQ", "TransferQTheory", "TransferQRewards", "TransferQLlama", "TransferQRuntime",
+                "TransferQEvaluation",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: settings),
         // The command line, `transferq`.
         .executableTarget(
             name: "TransferQCLI",
             dependencies: [
                 "TransferQ", "TransferQTheory", "TransferQRewards", "TransferQLlama", "TransferQRuntime",
-                "TransferQEvaluation", "CLlama",
+                "TransferQEvaluation", "TransferQConsole",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: settings),
+        // Measurements of its developers, `transferq-bench`.
+        .executableTarget(
+            name: "TransferQBench",
+            dependencies: [
+                "TransferQ", "TransferQRewards", "TransferQLlama", "TransferQRuntime", "TransferQEvaluation",
+                "TransferQConsole", "CLlama",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: settings),
@@ -98,6 +117,8 @@ let package = Package(
                 "TestSupport",
             ],
             exclude: ["server.py"], swiftSettings: settings),
+        .testTarget(
+            name: "TransferQBenchTests", dependencies: ["TransferQBench", "TestSupport"], swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6],
     cxxLanguageStandard: .cxx17

@@ -1,5 +1,6 @@
 import Foundation
 import TransferQ
+import TransferQConsole
 import TransferQEvaluation
 
 /// Draws the candidates of a step on a terminal, within its columns.

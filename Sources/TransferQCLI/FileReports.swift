@@ -1,5 +1,6 @@
 import Foundation
 import TransferQ
+import TransferQConsole
 import TransferQEvaluation
 import TransferQLlama
 

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import TransferQ
+import TransferQConsole
 import TransferQEvaluation
 import TransferQLlama
 import TransferQRuntime
@@ -132,16 +133,5 @@ enum Summary {
         parts.append("\(usage.seconds.fixed(1)) s")
         parts.append(summary.finishReason.rawValue)
         return parts.joined(separator: " · ")
-    }
-}
-
-extension AnswerEvent {
-    /// Says on standard error what a person should know; a sentence that comes with many answers is said once.
-    func say() {
-        switch self {
-        case .notice(let sentence): Console.sayOnce(sentence)
-        case .failure(let error): Console.say("error: \(error)")
-        case .step, .finished: break
-        }
     }
 }

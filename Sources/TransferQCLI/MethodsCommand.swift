@@ -1,5 +1,6 @@
 import ArgumentParser
 import TransferQ
+import TransferQConsole
 
 struct MethodsCommand: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -1,6 +1,7 @@
 public import ArgumentParser
 import Foundation
 import TransferQ
+import TransferQConsole
 import TransferQEvaluation
 public import TransferQLlama
 import TransferQRuntime
@@ -9,7 +10,7 @@ struct ModelsCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "models", abstract: "List, get, inspect and requantise model files.",
         subcommands: [
-            List.self, Pull.self, Info.self, Prompt.self, Optimize.self, MeasureCommand.self, Verify.self,
+            List.self, Pull.self, Info.self, Prompt.self, Optimize.self, MeasureCommand.self, VerifyCommand.self,
         ])
 
     struct List: ParsableCommand {
@@ -206,25 +207,6 @@ struct ModelsCommand: ParsableCommand {
             Console.print("\(output)  sha256 \(try await GGUFFile.sha256(of: output))")
         }
     }
-
-    /// What a ``ModelProbe`` runs.
-    struct Verify: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(
-            abstract: "Load a model file, and an adapter, and decode two tokens.", shouldDisplay: false)
-
-        @Option var purpose: LlamaModel.Purpose = .generation
-        @Argument var model: String
-        @Argument var adapter: String?
-
-        func run() async throws {
-            do { try await LlamaModel.verify(path: model, adapter: adapter, purpose: purpose) } catch {
-                // The parent prints this sentence as its own.
-                Console.draw("\(error)")
-                throw ExitCode.failure
-            }
-        }
-    }
 }
 
 extension Quantization: ExpressibleByArgument {}
-extension LlamaModel.Purpose: ExpressibleByArgument {}

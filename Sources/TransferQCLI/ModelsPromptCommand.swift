@@ -1,5 +1,6 @@
 import ArgumentParser
 import TransferQ
+import TransferQConsole
 import TransferQEvaluation
 import TransferQLlama
 import TransferQRuntime

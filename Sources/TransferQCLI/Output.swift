@@ -2,13 +2,10 @@ import ArgumentParser
 import Foundation
 import Synchronization
 import TransferQ
+import TransferQConsole
 import TransferQEvaluation
 import TransferQLlama
 import TransferQRuntime
-
-enum OutputFormat: String, CaseIterable, ExpressibleByArgument {
-    case text, json
-}
 
 /// Which files the answers of a session came from. Hashing reads them whole, so it is done once, and for JSON only.
 struct SourceReport: Encodable {

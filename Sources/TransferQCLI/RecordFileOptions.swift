@@ -1,5 +1,6 @@
 import ArgumentParser
 import TransferQ
+import TransferQConsole
 import TransferQRewards
 
 /// How files of prompts and answers are read.

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import TransferQ
+import TransferQConsole
 import TransferQEvaluation
 import TransferQRewards
 import TransferQRuntime

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 /// `--stop` on a random model.

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import TransferQ
+import TransferQConsole
 import TransferQLlama
 import TransferQRewards
 

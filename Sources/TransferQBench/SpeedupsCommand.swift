@@ -1,11 +1,12 @@
 import ArgumentParser
 import Foundation
 import TransferQ
+import TransferQConsole
 import TransferQEvaluation
 import TransferQLlama
 import TransferQRuntime
 
-/// `bench speedups`: what each exact speed-up saves.
+/// `transferq-bench speedups`: what each exact speed-up saves.
 struct SpeedupsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "speedups",
@@ -15,7 +16,7 @@ struct SpeedupsCommand: AsyncParsableCommand {
             reads the prompt itself. Figures are means over the prompts; seconds are total time over total tokens, with the \
             median over the prompts beside their ratio.
 
-              transferq bench speedups --limit 5 --baseline-system "You are kind."
+              transferq-bench speedups --limit 5 --baseline-system "You are kind."
             """)
 
     @OptionGroup var steering: SteeringOptions
@@ -46,12 +47,12 @@ struct SpeedupsCommand: AsyncParsableCommand {
             horizon: steering.horizon, alpha: steering.alpha, maxTokens: steering.maxTokens,
             prompts: conversations.count, sides: sides.map { BenchSide($0.0) })
         // The first answer also pays for what is read from disk.
-        _ = try await prompts.open(conversations[0], maximumLength: 1, methods: [sides[0].1]).measure(sides[0].1)
+        _ = try await prompts.open(conversations[0], maximumLength: 1, method: sides[0].1).measure()
         let progress = Progress("prompts", of: conversations.count)
         for (index, conversation) in conversations.enumerated() {
             var first: [Token]?
             for (side, (_, method)) in sides.enumerated() {
-                let summary = try await prompts.open(conversation, methods: [method]).measure(method)
+                let summary = try await prompts.open(conversation, method: method).measure()
                 report.sides[side].add(summary)
                 first = first ?? summary.tokens
                 report.sides[side].equalAnswers = report.sides[side].equalAnswers ?? 0

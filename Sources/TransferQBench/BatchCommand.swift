@@ -1,11 +1,12 @@
 import ArgumentParser
 import Foundation
 import TransferQ
+import TransferQConsole
 import TransferQEvaluation
 import TransferQRuntime
 
-/// `bench batch`: many prompts at a time against one by one.
-struct BatchBenchCommand: AsyncParsableCommand {
+/// `transferq-bench batch`: many prompts at a time against one by one.
+struct BatchCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "batch",
         abstract: "Measure many prompts answered together against the same ones answered one by one.",
@@ -13,7 +14,7 @@ struct BatchBenchCommand: AsyncParsableCommand {
             Plain decoding and transfer-q, exact and with --confidence 0.99; the two ways take turns, and each reads the \
             prompts itself. Figures are medians over the rounds.
 
-              transferq bench batch --limit 8 --baseline-system "You are kind."
+              transferq-bench batch --limit 8 --baseline-system "You are kind."
             """)
 
     @OptionGroup var steering: SteeringOptions
@@ -53,7 +54,7 @@ struct BatchBenchCommand: AsyncParsableCommand {
 
     func run() async throws {
         let methods = try [
-            ("greedy", DecodingMethods.make("greedy")), ("transfer-q", steering.method()),
+            ("greedy", MethodSpec(GreedyDecoding.name)), ("transfer-q", steering.method()),
             ("confidence 0.99", steering.method(["confidence": 0.99])),
         ]
         let conversations = try file.conversations()
@@ -83,7 +84,7 @@ struct BatchBenchCommand: AsyncParsableCommand {
 
     /// Answers all prompts; the rewards' models are loaded by then.
     private func measure(
-        _ method: ConfiguredMethod, _ conversations: [[Message]], parallel: Int
+        _ method: MethodSpec, _ conversations: [[Message]], parallel: Int
     ) async throws -> (seconds: Double, tokens: Int, texts: [String]) {
         // A runtime of its own: what rewards have read of these prompts must not help.
         let runtime = try steering.models.runtime()
@@ -91,11 +92,14 @@ struct BatchBenchCommand: AsyncParsableCommand {
         let clock = ContinuousClock()
         let start = clock.now
         var (tokens, texts) = (0, [String]())
-        try await BatchRun.answers(
-            to: requests, at: Array(requests.indices), by: method, on: runtime, parallel: parallel
-        ) { answer in
-            tokens += answer.figures.usage.completionTokens
-            texts.append(answer.figures.response)
+        let prepared = try await runtime.prepare(requests, parallel: parallel)
+        for notice in prepared.notices + prepared.prompts.flatMap(\.notices) { Console.sayOnce(notice) }
+        let configured = try method.configured()
+        try await Scheduler.run(requests.count, in: prepared.slots) { index, slot in
+            try await prepared.open(index, in: slot).answer(by: configured, isWhole: true) { $0.say() }
+        } deliver: { (answer: GenerationSummary) in
+            tokens += answer.usage.completionTokens
+            texts.append(answer.response)
         }
         return ((clock.now - start) / .seconds(1), max(1, tokens), texts)
     }

@@ -1,6 +1,7 @@
 import Foundation
 import Synchronization
 import TransferQ
+import TransferQConsole
 import TransferQEvaluation
 import TransferQLlama
 import TransferQRuntime
@@ -22,7 +23,7 @@ struct CostMeasurement {
 
     /// Medians over the rounds of seconds per token; the settings take turns.
     func secondsPerToken(
-        _ settings: [(method: ConfiguredMethod, conversation: [Message])], varied: String
+        _ settings: [(method: MethodSpec, conversation: [Message])], varied: String
     ) async throws -> [Double] {
         var seconds = settings.map { _ in [Double]() }
         let progress = Progress("answers (varied: \(varied))", of: rounds * settings.count)
@@ -41,7 +42,7 @@ struct CostMeasurement {
     ///
     /// - Throws: `UsageError` when there is none.
     func longAnswers(
-        of methods: [ConfiguredMethod], length: Int
+        of methods: [MethodSpec], length: Int
     ) async throws -> (question: String, seconds: [[Double]]) {
         search: for question in Self.questions {
             var seconds = methods.map { _ in [[Double]]() }
@@ -64,13 +65,13 @@ struct CostMeasurement {
 
     /// Seconds until each token of an answer, from when the prompts have been read.
     private func seconds(
-        _ method: ConfiguredMethod, _ conversation: [Message], maximumLength: Int
+        _ method: MethodSpec, _ conversation: [Message], maximumLength: Int
     ) async throws -> [Double] {
-        let open = try await prompts.open(conversation, maximumLength: maximumLength, methods: [method])
+        let open = try await prompts.open(conversation, maximumLength: maximumLength, method: method)
         try await open.readAllPrompts()
         let seconds = Mutex<[Double]>([])
         let start = ContinuousClock.now
-        _ = try await open.measure(method) { step in
+        _ = try await open.measure { step in
             let now = (ContinuousClock.now - start) / .seconds(1)
             seconds.withLock { $0 += step.decision.tokens.map { _ in now } }
         }

@@ -2,13 +2,16 @@ import Foundation
 import Synchronization
 
 /// Standard output carries results; everything else goes to standard error.
-enum Console {
-    static let isInputTerminal = isatty(STDIN_FILENO) == 1
-    static let isErrorTerminal = isatty(STDERR_FILENO) == 1
-    static let isOutputTerminal = isatty(STDOUT_FILENO) == 1
+package enum Console {
+    /// What messages begin with: the name that the program was started by.
+    static let program = URL(filePath: CommandLine.arguments.first ?? "transferq").lastPathComponent
+
+    package static let isInputTerminal = isatty(STDIN_FILENO) == 1
+    package static let isErrorTerminal = isatty(STDERR_FILENO) == 1
+    package static let isOutputTerminal = isatty(STDOUT_FILENO) == 1
 
     /// Columns of the terminal at standard error, or what the variable COLUMNS says where there is none; nil for neither.
-    static var errorColumns: Int? {
+    package static var errorColumns: Int? {
         var size = winsize()
         if ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 { return Int(size.ws_col) }
         guard !isErrorTerminal, let text = ProcessInfo.processInfo.environment["COLUMNS"] else { return nil }
@@ -16,25 +19,25 @@ enum Console {
     }
 
     /// One line to standard error.
-    static func say(_ line: String) { write("transferq: \(line)\n", to: STDERR_FILENO) }
+    package static func say(_ line: String) { write("\(program): \(line)\n", to: STDERR_FILENO) }
 
     private static let said = Mutex<Set<String>>([])
 
     /// One line to standard error, the first time only that it is said.
-    static func sayOnce(_ line: String) {
+    package static func sayOnce(_ line: String) {
         if said.withLock({ $0.insert(line).inserted }) { say(line) }
     }
 
     /// Lines to standard error as they are.
-    static func draw(_ text: String) { write(text + "\n", to: STDERR_FILENO) }
+    package static func draw(_ text: String) { write(text + "\n", to: STDERR_FILENO) }
 
     /// A line that replaces itself, on a terminal only; an empty one clears it.
-    static func progress(_ text: String) {
+    package static func progress(_ text: String) {
         guard isErrorTerminal else { return }
         write("\r\u{1B}[K\(text)", to: STDERR_FILENO)
     }
 
-    static func print(_ text: String, terminator: String = "\n") {
+    package static func print(_ text: String, terminator: String = "\n") {
         write(text + terminator, to: STDOUT_FILENO)
     }
 
@@ -65,7 +68,7 @@ enum Console {
 
 /// How far long work has come, with the time that is left: a line that replaces itself on a terminal, a line for each
 /// tenth elsewhere.
-final class Progress: Sendable {
+package final class Progress: Sendable {
     private struct State {
         var tenth = 0
         /// What was there before this run did anything.
@@ -80,13 +83,13 @@ final class Progress: Sendable {
     /// - Parameters:
     ///   - what: things that are counted, e.g. `answers read`.
     ///   - known: how many were there at the beginning.
-    init(_ what: String, of total: Int, known: Int? = nil) {
+    package init(_ what: String, of total: Int, known: Int? = nil) {
         self.what = what
         self.total = total
         state.withLock { $0.first = known }
     }
 
-    func update(_ done: Int) {
+    package func update(_ done: Int) {
         let seconds = (ContinuousClock.now - start) / .seconds(1)
         let (tenth, isNew, first) = state.withLock { state in
             let first = state.first ?? 0

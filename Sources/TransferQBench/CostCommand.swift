@@ -1,11 +1,12 @@
 import ArgumentParser
 import Foundation
 import TransferQ
+import TransferQConsole
 import TransferQEvaluation
 import TransferQLlama
 import TransferQRuntime
 
-/// `bench cost`: how a token's cost grows with k, the horizon, the prompt and the answer.
+/// `transferq-bench cost`: how a token's cost grows with k, the horizon, the prompt and the answer.
 struct CostCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "cost",
@@ -16,7 +17,7 @@ struct CostCommand: AsyncParsableCommand {
             read; they are medians over the rounds, and slopes are least squares. seconds(t) = a + b·t + c·t² is fitted \
             to the seconds until each token of the longest answer, where each token takes its median over the rounds.
 
-              transferq bench cost --reward length:400
+              transferq-bench cost --reward length:400
             """)
 
     @OptionGroup var steering: SteeringOptions
@@ -95,16 +96,18 @@ struct CostCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        func steered(_ more: [String: ParameterValue] = [:]) throws -> ConfiguredMethod {
+        func steered(_ more: [String: ParameterValue] = [:]) throws -> MethodSpec {
             try steering.method((without.map { ["without": .text($0)] } ?? [:]).merging(more) { $1 })
         }
         // What can be wrong is found before anything is measured.
         let byK = try ks.map { try steered(["k": .integer($0)]) }
         let byHorizon = try horizons.map { try steered(["horizon": .integer($0)]) }
-        let methods = [try DecodingMethods.make(GreedyDecoding.name), try steered()]
+        let methods = [try MethodSpec(GreedyDecoding.name), try steered()]
         let path = try await ModelFiles.path(steering.models.model)
         let model = try await ModelFiles.load(path)
-        for method in byK { try method.method.validate(vocabularySize: model.tokenizer.size, hasReward: true) }
+        for method in byK {
+            try method.configured().method.validate(vocabularySize: model.tokenizer.size, hasReward: true)
+        }
         let question = CostMeasurement.questions[0]
         var prompts: [PaddedPrompt] = []
         for length in promptLengths { prompts.append(try await PaddedPrompt(question, tokens: length, model: model)) }
@@ -118,7 +121,7 @@ struct CostCommand: AsyncParsableCommand {
             alpha: steering.alpha, maxTokens: steering.maxTokens, rounds: rounds, question: question,
             longQuestion: long.question)
         let bare = [Message(role: "user", content: question)]
-        func add(_ varied: String, _ values: [Int], _ settings: [(ConfiguredMethod, [Message])]) async throws {
+        func add(_ varied: String, _ values: [Int], _ settings: [(MethodSpec, [Message])]) async throws {
             report.series.append(
                 Series(
                     varied, method: settings[0].0.name, values: values,

@@ -1,6 +1,7 @@
-public import ArgumentParser
+import ArgumentParser
 import Foundation
-public import TransferQ
+import TransferQ
+import TransferQConsole
 import TransferQEvaluation
 import TransferQLlama
 import TransferQRewards
@@ -26,24 +27,22 @@ struct SteeringOptions: ParsableArguments {
     ///
     /// - Parameter maximumLength: of the answer in tokens, where it is not `--max-tokens`.
     func request(
-        _ messages: [Message], maximumLength: Int? = nil, method: ConfiguredMethod
+        _ messages: [Message], maximumLength: Int? = nil, method: MethodSpec
     ) throws -> AnswerRequest {
         try AnswerRequest(
-            messages: messages, method: MethodSpec(method.name), scoring: ScoringSpec(reward: RewardSpec([reward])),
+            messages: messages, method: method, scoring: ScoringSpec(reward: RewardSpec([reward])),
             limits: AnswerLimits(maximumTokens: maximumLength ?? maxTokens), seed: 1)
     }
 
     /// transfer-q with greedy rollouts and choices, and what `more` adds or replaces.
-    func method(_ more: [String: ParameterValue] = [:]) throws -> ConfiguredMethod {
+    func method(_ more: [String: ParameterValue] = [:]) throws -> MethodSpec {
         let parameters: [String: ParameterValue] = [
             "k": .integer(k), "horizon": .integer(horizon), "alpha": .number(alpha), "tilt": .text(tilt.rawValue),
             "choice": "greedy",
         ]
-        return try DecodingMethods.make(TransferQDirect.name, parameters.merging(more) { $1 })
+        return try MethodSpec(TransferQDirect.name, parameters.merging(more) { $1 })
     }
 }
-
-extension Guidance.Tilt: ExpressibleByArgument {}
 
 /// Prompts of a file to measure on.
 struct PromptFileOptions: ParsableArguments {
@@ -71,19 +70,21 @@ struct SteeredPrompts {
 
     /// - Parameter maximumLength: of an answer in tokens, where it is not `--max-tokens`.
     func open(
-        _ conversation: [Message], maximumLength: Int? = nil, methods: [ConfiguredMethod]
+        _ conversation: [Message], maximumLength: Int? = nil, method: MethodSpec
     ) async throws -> SteeredPrompt {
-        let request = try steering.request(conversation, maximumLength: maximumLength, method: methods[0])
-        let prepared = try await runtime.prepare(request, methods: methods)
+        let request = try steering.request(conversation, maximumLength: maximumLength, method: method)
+        let prepared = try await runtime.prepare(request)
         for notice in prepared.notices + prepared.prompts[0].notices { Console.sayOnce(notice) }
-        return SteeredPrompt(models: prepared.models, prompt: try await prepared.open(0))
+        return SteeredPrompt(
+            models: prepared.models, prompt: try await prepared.open(0), method: try method.configured())
     }
 }
 
-/// A prompt that methods are measured on.
+/// A prompt that a method is measured on.
 struct SteeredPrompt {
     let models: LlamaModels
     let prompt: PreparedPrompt
+    let method: ConfiguredMethod
 
     /// Reads the prompts, the reward's as well, ahead of any answer.
     func readAllPrompts() async throws {
@@ -92,10 +93,8 @@ struct SteeredPrompt {
             for: [Completion(conversation: prompt.messages, text: "", tokens: [], isFinished: false)])
     }
 
-    /// Runs a method to its end; one that fails on the way is no measurement.
-    func measure(
-        _ method: ConfiguredMethod, onStep: (DecodingStep) throws -> Void = { _ in }
-    ) async throws -> GenerationSummary {
+    /// Runs the method to its end; one that fails on the way is no measurement.
+    func measure(onStep: (DecodingStep) throws -> Void = { _ in }) async throws -> GenerationSummary {
         try await prompt.answer(by: method, isWhole: true) { event in
             if case .step(let step) = event { try onStep(step) }
         }

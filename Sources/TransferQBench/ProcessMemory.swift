@@ -1,4 +1,5 @@
 import Foundation
+import TransferQConsole
 
 /// Memory of this process that is in RAM, in megabytes of 10⁶ bytes.
 struct ProcessMemory: Encodable {

@@ -1,4 +1,4 @@
-import ArgumentParser
+package import ArgumentParser
 import Foundation
 import TransferQ
 import TransferQEvaluation
@@ -7,31 +7,12 @@ import TransferQRewards
 import TransferQRuntime
 import TransferQTheory
 
-/// `transferq`: aligns a language model with a reward while it decodes.
-struct TransferQCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "transferq",
-        abstract: "Aligns a language model with a reward while it decodes. No weight is touched.",
-        discussion: """
-            A policy proposes tokens, a baseline rolls each one out, a reward scores the rollouts, \
-            and the values tilt the policy (Transfer Q*, NeurIPS 2024).
-
-              transferq generate "How do I make tea?" --reward length:30
-              transferq compare "How do I make tea?" --methods sample,transfer-q --reward length:30
-              transferq methods
-            """,
-        version: "0.1.0",
-        subcommands: [
-            GenerateCommand.self, CompareCommand.self, RewardCommand.self, ValueCommand.self, MethodsCommand.self,
-            TheoryCommand.self,
-            ModelsCommand.self,
-            BenchCommand.self,
-        ])
-}
-
-@main
-enum Program {
-    static func main() async {
+/// Runs a program's commands: signals, errors and exit codes are the same for all programs of this package.
+package enum Program {
+    /// Parses the arguments and runs the command that they name.
+    ///
+    /// - Parameter root: the command that holds the others.
+    package static func run<Root: AsyncParsableCommand>(_ root: Root.Type) async {
         // A reader that has gone is met where the output is written.
         signal(SIGPIPE, SIG_IGN)
         Interruption.listen()
@@ -39,14 +20,14 @@ enum Program {
             for (index, argument) in CommandLine.unsafeArguments.enumerated() where argument == nil {
                 throw UsageError("argument \(index) is not valid UTF-8; convert it, for example with iconv")
             }
-            var command = try TransferQCommand.parseAsRoot()
+            var command = try Root.parseAsRoot()
             if var command = command as? any AsyncParsableCommand {
                 try await command.run()
             } else {
                 try command.run()
             }
         } catch {
-            Failure.exit(error)
+            Failure.exit(error, of: root)
         }
     }
 }
@@ -91,7 +72,7 @@ enum Failure {
         }
     }
 
-    static func exit(_ error: any Error) -> Never {
+    static func exit<Root: ParsableCommand>(_ error: any Error, of root: Root.Type) -> Never {
         switch error {
         case is CancellationError: Interruption.end()
         case is UsageError, is TransferQError, is TabularError, is LlamaError, is StoreError, is ProbeFailure,
@@ -101,13 +82,30 @@ enum Failure {
             Console.say("error: \(error.localizedDescription)")
         default:
             // Help, version and the parser's own complaints know how to present themselves.
-            let code = TransferQCommand.exitCode(for: error)
-            let message = TransferQCommand.fullMessage(for: error)
-            guard code != .success, !message.isEmpty else { TransferQCommand.exit(withError: error) }
-            Console.draw(Suggestion.checked(message))
+            let code = root.exitCode(for: error)
+            let message = root.fullMessage(for: error)
+            if !message.isEmpty, code == .success { Console.print(HelpText.closed(message, of: root)) }
+            if !message.isEmpty, code != .success { Console.draw(Suggestion.checked(message)) }
             Foundation.exit(code.rawValue)
         }
         Foundation.exit(code(of: error))
+    }
+}
+
+/// The help of a command, which shows the options that most people need.
+enum HelpText {
+    /// With a last line that says where the other options are, where there are any.
+    static func closed<Root: ParsableCommand>(_ message: String, of root: Root.Type) -> String {
+        var commands: [(path: String, type: any ParsableCommand.Type)] = [(Root._commandName, Root.self)]
+        while let (path, command) = commands.popLast() {
+            if message == root.helpMessage(for: command) {
+                let whole = root.helpMessage(for: command, includeHidden: true)
+                let hasMore = whole.count(where: \.isNewline) > message.count(where: \.isNewline)
+                return hasMore ? "\(message)\nAll options: \(path) --help-hidden" : message
+            }
+            commands += command.configuration.subcommands.map { ("\(path) \($0._commandName)", $0) }
+        }
+        return message
     }
 }
 
@@ -138,8 +136,8 @@ enum Suggestion {
 }
 
 /// Something about the command line that only the command can judge.
-struct UsageError: Error, CustomStringConvertible {
-    let description: String
+package struct UsageError: Error, CustomStringConvertible {
+    package let description: String
 
-    init(_ description: String) { self.description = description }
+    package init(_ description: String) { self.description = description }
 }

@@ -1,18 +1,9 @@
 import ArgumentParser
 import Foundation
 import TransferQ
+import TransferQConsole
 import TransferQEvaluation
 import TransferQLlama
-
-struct BenchCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "bench", abstract: "Measure this program, against others and by itself.",
-        subcommands: [
-            EngineCommand.self, LoopCommand.self, SpeedupsCommand.self, BatchBenchCommand.self, CostCommand.self,
-            MemoryCommand.self,
-        ],
-        defaultSubcommand: EngineCommand.self)
-}
 
 struct EngineCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -22,7 +13,7 @@ struct EngineCommand: AsyncParsableCommand {
             Both sides take turns in one run, on the same file, prompt, candidates and threads; figures are medians. \
             Nothing else should run on the machine meanwhile.
 
-              transferq bench --k 10 --horizon 16
+              transferq-bench engine --k 10 --horizon 16
             """)
 
     @Option(help: "A known name or a GGUF file.") var model: String?

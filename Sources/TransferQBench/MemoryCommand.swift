@@ -1,11 +1,12 @@
 import ArgumentParser
 import Foundation
 import TransferQ
+import TransferQConsole
 import TransferQEvaluation
 import TransferQLlama
 import TransferQRuntime
 
-/// `bench memory`: whether memory grows with the number of answers.
+/// `transferq-bench memory`: whether memory grows with the number of answers.
 struct MemoryCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "memory",
@@ -15,7 +16,7 @@ struct MemoryCommand: AsyncParsableCommand {
             per answer, up to the last one: from the second, and over about the second half, where every prompt has \
             been met if there are more than twice as many answers.
 
-              transferq bench memory --answers 32 --reward length:40
+              transferq-bench memory --answers 32 --reward length:40
             """)
 
     @OptionGroup var steering: SteeringOptions
@@ -67,12 +68,12 @@ struct MemoryCommand: AsyncParsableCommand {
         var report = Report(
             model: try await ModelFiles.path(steering.models.model), reward: steering.reward, k: steering.k,
             horizon: steering.horizon, maxTokens: steering.maxTokens)
-        try await prompts.open(conversations[0], methods: [method]).readAllPrompts()
+        try await prompts.open(conversations[0], method: method).readAllPrompts()
         report.samples.append(Sample(answers: 0, megabytes: try .now()))
         let progress = Progress("answers", of: answers)
         for count in 1...answers {
             let conversation = conversations[(count - 1) % conversations.count]
-            _ = try await prompts.open(conversation, methods: [method]).measure(method)
+            _ = try await prompts.open(conversation, method: method).measure()
             let isPowerOfTwo = count & (count - 1) == 0
             if isPowerOfTwo || count == answers {
                 report.samples.append(Sample(answers: count, megabytes: try .now()))

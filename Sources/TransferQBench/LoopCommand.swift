@@ -2,12 +2,13 @@ import ArgumentParser
 import Foundation
 import Synchronization
 import TransferQ
+import TransferQConsole
 import TransferQEvaluation
 import TransferQLlama
 import TransferQRewards
 import TransferQRuntime
 
-/// `bench loop`: this program against the published loop in Hugging Face transformers.
+/// `transferq-bench loop`: this program against the published loop in Hugging Face transformers.
 struct LoopCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "loop",
@@ -60,9 +61,9 @@ struct LoopCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let plain = try steering.method(["without": "all"])
+        let plain = try steering.method(["without": "all"]).configured()
         let methods = try [
-            ("plain decoding", DecodingMethods.make(GreedyDecoding.name)),
+            ("plain decoding", MethodSpec(GreedyDecoding.name)),
             ("exact, no range", steering.method(["without": "prune"])),
             ("exact, the head's range", steering.method()),
             ("confidence \(confidence)", steering.method(["confidence": .number(confidence)])),
@@ -80,10 +81,10 @@ struct LoopCommand: AsyncParsableCommand {
             // The first one's answer is the way that the loop takes.
             for (turn, side) in [1, 2, 3, 0].enumerated() {
                 let method = methods[side].1
-                let open = try await prompts.open(conversation, methods: [method])
+                let open = try await prompts.open(conversation, method: method)
                 let isChecked = check && side == methods.count - 1
                 let steps = Mutex<[Decision]>([])
-                let summary = try await open.measure(method) { step in
+                let summary = try await open.measure { step in
                     steps.withLock { $0.append(step.decision) }
                 }
                 report.sides[side].add(summary)

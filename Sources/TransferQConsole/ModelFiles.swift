@@ -1,19 +1,19 @@
-import Foundation
+package import Foundation
 import Synchronization
-import TransferQLlama
-import TransferQRuntime
+package import TransferQLlama
+package import TransferQRuntime
 
-/// The model files of this program: a damaged one is found by a process of its own.
-enum ModelFiles {
-    static let store = ModelStore.standard
-    static let probe = ModelProbe(
+/// The model files of a program: a damaged one is found by a process of its own, which runs ``VerifyCommand``.
+package enum ModelFiles {
+    package static let store = ModelStore.standard
+    package static let probe = ModelProbe(
         executable: Bundle.main.executableURL ?? URL(filePath: CommandLine.arguments[0]),
         arguments: ["models", "verify"], store: store)
-    static let library = library(options: .standard)
+    package static let library = library(options: .standard)
     private static let others = Mutex<[LlamaOptions: ModelLibrary]>([:])
 
     /// Models that are loaded as options say, each once.
-    static func library(_ options: LlamaOptions) -> ModelLibrary {
+    package static func library(_ options: LlamaOptions) -> ModelLibrary {
         if options == .standard { return library }
         return others.withLock { libraries in
             let library = libraries[options] ?? Self.library(options: options)
@@ -26,13 +26,14 @@ enum ModelFiles {
         ModelLibrary(store: store, probe: probe, options: options) { Console.say($0) }
     }
 
-    static var shelf: ModelShelf { library.models }
+    package static var shelf: ModelShelf { library.models }
 
     /// Where `make install` puts the heads that come with the program.
-    static let heads = Bundle.main.executableURL?.deletingLastPathComponent().appending(path: "../share/transferq")
+    package static let heads = Bundle.main.executableURL?.deletingLastPathComponent().appending(
+        path: "../share/transferq")
 
     /// The file of a name or path; the demonstration model's when there is none.
-    static func path(_ name: String?) async throws -> String { try await library.path(name) }
+    package static func path(_ name: String?) async throws -> String { try await library.path(name) }
 
-    static func load(_ path: String) async throws -> LlamaModel { try await library.load(path) }
+    package static func load(_ path: String) async throws -> LlamaModel { try await library.load(path) }
 }

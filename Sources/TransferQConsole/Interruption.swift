@@ -8,7 +8,7 @@ import TransferQRewards
 /// The first signal cancels the work, which keeps what there is and writes it; what is not done within a second is cut. The
 /// second one ends the program at once. Either way its children go with it. The exit code is 128 and the signal's number:
 /// 130, 143, 129.
-enum Interruption {
+package enum Interruption {
     private struct State {
         /// The first one.
         var signal: Int32?
@@ -58,7 +58,7 @@ enum Interruption {
     }
 
     /// Runs work that a signal cancels.
-    static func cancellable<Result: Sendable>(
+    package static func cancellable<Result: Sendable>(
         _ work: @escaping @Sendable () async throws -> Result
     ) async throws -> Result {
         let task = Task { try await work() }
@@ -90,7 +90,7 @@ enum Interruption {
     /// Ends the program at once. Nothing else is cleaned up: threads that compute would be surprised by it.
     private static func cut(_ signal: Int32) -> Never {
         ChildProcess.endAll()
-        let line = "transferq: interrupted\n"
+        let line = "\(Console.program): interrupted\n"
         // The program ends whether anybody reads it or not.
         _ = line.withCString { write(STDERR_FILENO, $0, strlen($0)) }
         _exit(128 + signal)
