@@ -4,15 +4,19 @@ import TransferQConsole
 
 struct MethodsCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "methods", abstract: "List the decoding methods with their parameters.")
+        commandName: "methods",
+        abstract: "Show the decoding methods, or one of them, with defaults and ranges of their parameters.")
+
+    @Argument(help: "The name of a method (default: all of them).") var name: String?
 
     func run() throws {
-        for type in DecodingMethods.table {
+        if let name { _ = try DecodingMethods.make(name) }
+        for type in DecodingMethods.table where name == nil || type.name == name {
             let configured = try DecodingMethods.make(type.name)
             Console.print("\(type.name)\n    \(type.summary)")
             for parameter in configured.parameters {
                 let value = parameter.value?.description ?? "off"
-                let flag = parameter.name.count == 1 && parameter.name == "n" ? "-n" : "--\(parameter.name)"
+                let flag = parameter.name == "n" ? "-n" : "--\(parameter.name)"
                 Console.print("    \(flag) (\(value)): \(parameter.summary); \(parameter.requirement)")
             }
             Console.print("")

@@ -32,7 +32,29 @@ extension ParameterValue: Encodable {
 
 /// A parameter that a method takes, with the value it runs with.
 public struct Parameter: Sendable {
+    /// How a value is written.
+    public enum Kind: Sendable {
+        /// A whole number.
+        case integer
+        case number
+        /// `LOW..HIGH`.
+        case range
+        case text
+        /// `on` or `off`.
+        case flag
+
+        /// The value that a text stands for; nil where it is of another kind.
+        public func value(of text: String) -> ParameterValue? {
+            switch self {
+            case .integer: Int(text).map { .integer($0) }
+            case .number: Double(text).map { .number($0) }
+            case .range, .text, .flag: .text(text)
+            }
+        }
+    }
+
     public let name: String
+    public let kind: Kind
     /// Nil when it is off.
     public let value: ParameterValue?
     /// Completes "NAME must be …".
@@ -73,7 +95,7 @@ public struct ParameterReader: Sendable {
             guard value >= range.lowerBound else { throw invalid(name, given, least) }
             result = value
         }
-        record(name, result.map { .integer($0) }, requirement, summary)
+        record(name, .integer, result.map { .integer($0) }, requirement, summary)
         return result
     }
 
@@ -92,7 +114,7 @@ public struct ParameterReader: Sendable {
             guard let value, value.isFinite, accepts(value) else { throw invalid(name, given, requirement) }
             result = value
         }
-        record(name, .number(result), requirement, summary)
+        record(name, .number, .number(result), requirement, summary)
         return result
     }
 
@@ -102,7 +124,7 @@ public struct ParameterReader: Sendable {
         where accepts: (Double) -> Bool
     ) throws -> Double? {
         guard isGiven(name) else {
-            record(name, standard.map { .text($0) }, requirement, summary)
+            record(name, .number, standard.map { .text($0) }, requirement, summary)
             return nil
         }
         return try number(name, default: 0, requirement, summary, where: accepts)
@@ -117,7 +139,7 @@ public struct ParameterReader: Sendable {
             guard let value = Value(rawValue: given.description) else { throw invalid(name, given, requirement) }
             result = value
         }
-        record(name, .text(result.rawValue), requirement, summary)
+        record(name, .text, .text(result.rawValue), requirement, summary)
         return result
     }
 
@@ -127,11 +149,9 @@ public struct ParameterReader: Sendable {
     ) throws -> [Value] where Value.RawValue == String {
         let requirement =
             "all, or some of " + Value.allCases.map(\.rawValue).joined(separator: ", ") + ", split by commas"
-        guard let given = values[name] else {
-            record(name, nil, requirement, summary)
-            return []
-        }
-        record(name, given, requirement, summary)
+        let given = values[name]
+        record(name, .text, given, requirement, summary)
+        guard let given else { return [] }
         if given.description == "all" { return Array(Value.allCases) }
         return try given.description.split(separator: ",", omittingEmptySubsequences: false).map { part in
             guard let value = Value(rawValue: part.trimmingPrefix(while: { $0 == " " }).description) else {
@@ -144,13 +164,20 @@ public struct ParameterReader: Sendable {
     /// An interval, written `LOW..HIGH`.
     public mutating func range(_ name: String, _ summary: String) throws -> ClosedRange<Double>? {
         let requirement = "LOW..HIGH with finite numbers, LOW below HIGH, for example -2..2"
-        guard let given = values[name] else {
-            record(name, nil, requirement, summary)
-            return nil
-        }
+        let given = values[name]
+        record(name, .range, given, requirement, summary)
+        guard let given else { return nil }
         guard let range = ClosedRange(written: given.description) else { throw invalid(name, given, requirement) }
-        record(name, given, requirement, summary)
         return range
+    }
+
+    /// A switch, off unless it is given.
+    public mutating func flag(_ name: String, _ summary: String) throws -> Bool {
+        let requirement = "one of on, off"
+        let given = values[name] ?? "off"
+        guard ["on", "off"].contains(given.description) else { throw invalid(name, given, requirement) }
+        record(name, .flag, given, requirement, summary)
+        return given.description == "on"
     }
 
     /// Refuses parameters that the method did not take.
@@ -162,9 +189,10 @@ public struct ParameterReader: Sendable {
     }
 
     private mutating func record(
-        _ name: String, _ value: ParameterValue?, _ requirement: String, _ summary: String
+        _ name: String, _ kind: Parameter.Kind, _ value: ParameterValue?, _ requirement: String, _ summary: String
     ) {
-        parameters.append(Parameter(name: name, value: value, requirement: requirement, summary: summary))
+        parameters.append(
+            Parameter(name: name, kind: kind, value: value, requirement: requirement, summary: summary))
     }
 
     private func invalid(_ name: String, _ value: ParameterValue, _ requirement: String) -> TransferQError {

@@ -53,12 +53,8 @@ public struct SearchSettings: Sendable {
             "gate-probability", "above 0 and at most 1",
             "approximate: no rollouts where the first candidate is at least this likely"
         ) { $0 > 0 && $0 <= 1 }
-        isRace =
-            try parameters.choice("race", default: Switch.off, "approximate: halve the candidates as rollouts grow")
-            == .on
+        isRace = try parameters.flag("race", "approximate: halve the candidates as rollouts grow")
     }
-
-    enum Switch: String, CaseIterable, Sendable { case on, off }
 
     func isOn(_ speedUp: SpeedUp) -> Bool { !off.contains(speedUp) }
 
