@@ -11,16 +11,19 @@ struct AnswerOptions: ParsableArguments {
     @Option(help: "A reward, [MODIFIER:…]KIND:ARGUMENT[:WEIGHT]; several are summed (see: transferq reward kinds).")
     var reward: [String] = []
 
-    @Option(help: "The reward that the baseline was aligned with, for transfer-q-indirect (default: the implicit one).")
+    @Option(
+        help: .rare(
+            "The reward that the baseline was aligned with, for transfer-q-indirect (default: the implicit one)."))
     var baselineReward: [String] = []
 
-    @Option(help: "Approximate: a value head, head:FILE, in place of rollouts (see: transferq value fit --help).")
+    @Option(
+        help: .rare("Approximate: a value head, head:FILE, in place of rollouts (see: transferq value fit --help)."))
     var value: String?
 
     @Option(
-        help:
+        help: .rare(
             "What --confidence assumes of values: a file of transferq value confidence (default: as measured on the demonstration model and head)."
-    )
+        ))
     var confidenceCalibration: String?
 
     @Option(parsing: .unconditional, help: "Longest answer in tokens.")
@@ -33,14 +36,16 @@ struct AnswerOptions: ParsableArguments {
     @Option(parsing: .unconditional, help: "Seed of all randomness; the same seed gives the same answer.")
     var seed: UInt64 = 0
 
-    @Option(parsing: .unconditional, help: "Seconds that a reward's program or server may take for a batch.")
+    @Option(parsing: .unconditional, help: .rare("Seconds that a reward's program or server may take for a batch."))
     var rewardTimeout = 60.0
 
-    @Option(parsing: .unconditional, help: "Approximate: end an answer after so many seconds with what there is.")
+    @Option(
+        parsing: .unconditional, help: .rare("Approximate: end an answer after so many seconds with what there is."))
     var timeBudget: Double?
 
     @Option(
-        parsing: .unconditional, help: "Approximate: end an answer after so many tokens, those of rollouts included.")
+        parsing: .unconditional,
+        help: .rare("Approximate: end an answer after so many tokens, those of rollouts included."))
     var tokenBudget: Int?
 
     private var scoring: ScoringSpec {

@@ -1,4 +1,5 @@
 import ArgumentParser
+import TransferQConsole
 
 /// Many prompts to answer.
 struct BatchOptions: ParsableArguments {
@@ -6,16 +7,17 @@ struct BatchOptions: ParsableArguments {
         help: "Answer all prompts of a file: JSON lines with a prompt or messages, or data of prompts with answers.")
     var batch: String?
 
-    @Option(help: "With --batch: the first so many prompts only.")
+    @Option(help: .rare("With --batch: the first so many prompts only."))
     var limit: Int?
 
     @Option(
-        help: """
+        help: .rare(
+            """
             With --batch: prompts worked on at the same time, which share llama.cpp's batches (default: 8). With rollouts \
             on a processor each thread has its own, two to four at most. The same command gives the same answers. With \
             weights of fewer than 32 bits an answer may depend on those beside it; with MODEL@f32 (up to near-ties) or \
             --parallel 1 it does not.
-            """)
+            """))
     var parallel: Int?
 
     @Option(help: "With --batch: append answers to this file; a run that was cut goes on where it was.")

@@ -10,6 +10,7 @@ struct GenerateCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "generate",
         abstract: "Answer a prompt, steered by a reward.",
+        usage: "transferq generate [<prompt>] [--reward <reward> ...] [<options>]",
         discussion: """
             The answer streams to standard output; a line of figures follows on standard error. Ctrl-C stops it, \
             keeps what there is and exits with 130.
@@ -23,18 +24,18 @@ struct GenerateCommand: AsyncParsableCommand {
                 --output answers.jsonl
             """)
 
-    @OptionGroup(title: "Models") var models: ModelOptions
     @OptionGroup(title: "Prompt") var prompt: PromptOptions
-    @OptionGroup(title: "Many prompts") var many: BatchOptions
+    @OptionGroup(title: "Models") var models: ModelOptions
     @OptionGroup(title: "Answer") var answer: AnswerOptions
+    @OptionGroup(title: "Parameters of methods") var parameters: MethodOptions
+    @OptionGroup(title: "Many prompts") var many: BatchOptions
 
     @Option(
-        help:
-            "How to decode: \(DecodingMethods.table.map { $0.name }.joined(separator: ", ")) (default: transfer-q with a reward, sample without)."
-    )
+        help: """
+            How to decode: \(DecodingMethods.table.map { $0.name }.joined(separator: ", ")) (default: transfer-q with a \
+            reward, sample without). "transferq methods NAME" shows the parameters of a method.
+            """)
     var method: String?
-
-    @OptionGroup(title: "Method parameters (see: transferq methods)") var parameters: MethodOptions
 
     @Option(help: "text, or one JSON object.")
     var format: OutputFormat = .text

@@ -14,18 +14,20 @@ struct PromptOptions: ParsableArguments {
     @Option(help: "Read the prompt from a UTF-8 file.")
     var file: String?
 
-    @Option(help: "Read a conversation from a JSON file: [{\"role\": \"user\", \"content\": \"…\"}, …].")
+    @Option(
+        help: .rare("Read a conversation from a JSON file: [{\"role\": \"user\", \"content\": \"…\"}, …]."))
     var messages: String?
 
     @Option(help: "A system prompt.")
     var system: String?
 
-    @Flag(help: "Continue the prompt as plain text, without the model's chat template.")
+    @Flag(help: .rare("Continue the prompt as plain text, without the model's chat template."))
     var raw = false
 
     @Flag(
-        help:
+        help: .rare(
             "With --raw: what the prompt spells of the model's special tokens, such as <|im_start|>, is meant as such.")
+    )
     var special = false
 
     var form: PromptForm { raw ? special ? .rawWithMarkers : .raw : .chat }

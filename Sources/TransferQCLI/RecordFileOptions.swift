@@ -5,12 +5,14 @@ import TransferQRewards
 
 /// How files of prompts and answers are read.
 struct RecordFileOptions: ParsableArguments {
-    @Flag(help: "Leave out records of the file that cannot be read, and say which; by default the first ends the run.")
+    @Flag(
+        help: .rare(
+            "Leave out records of the file that cannot be read, and say which; by default the first ends the run."))
     var skipBroken = false
 
     @Option(
         name: .customLong("ignore-key"),
-        help: "A key of the file's records to leave out knowingly, such as a prompt-like one; may be repeated.")
+        help: .rare("A key of the file's records to leave out knowingly, such as a prompt-like one; may be repeated."))
     var ignoredKeys: [String] = []
 
     var isDefault: Bool { !skipBroken && ignoredKeys.isEmpty }

@@ -18,28 +18,29 @@ package struct ModelOptions: ParsableArguments {
     @Option(help: "The baseline: a LoRA adapter (GGUF) on the same weights.")
     package var baselineLora: String?
 
-    @Option(help: "Threads (default: one for each processor).")
+    @Option(help: .rare("Threads (default: one for each processor)."))
     package var threads: Int?
 
     @Option(
         parsing: .unconditional,
-        help: "Layers that a graphics processor computes (default: all, where there is one).")
+        help: .rare("Layers that a graphics processor computes (default: all, where there is one)."))
     package var gpuLayers: Int?
 
     @Option(
         parsing: .unconditional,
-        help: "Longest prompt with its answer, in tokens (default: what the model was trained on).")
+        help: .rare("Longest prompt with its answer, in tokens (default: what the model was trained on)."))
     package var context: Int?
 
     @Option(
-        help: """
+        help: .rare(
+            """
             Format of keys and values: \(LlamaOptions.CacheType.allCases.map(\.rawValue).joined(separator: ", ")) \
             (default: what suits the weights).
-            """)
+            """))
     package var cacheType: LlamaOptions.CacheType?
 
     @Option(
-        help: ArgumentHelp(
+        help: .rare(
             "What a chat template is told that asks for the date (default: now).",
             valueName: "YYYY-MM-DD[THH:MM[:SS]]"))
     package var date: TemplateDate?
@@ -88,6 +89,14 @@ extension TemplateDate: ExpressibleByArgument {
 
 extension LlamaOptions.CacheType: ExpressibleByArgument {}
 extension Guidance.Tilt: ExpressibleByArgument {}
+
+extension ArgumentHelp {
+    /// Of an option that `--help` leaves to `--help-hidden`.
+    package static func rare(_ abstract: String, valueName: String? = nil) -> ArgumentHelp {
+        // What is hidden is left out of the parser's errors and suggestions as well, so it is so for help alone.
+        ArgumentHelp(abstract, valueName: valueName, visibility: Program.isAskedForHelp ? .hidden : .default)
+    }
+}
 
 package enum OutputFormat: String, CaseIterable, ExpressibleByArgument {
     case text, json

@@ -9,6 +9,12 @@ import TransferQTheory
 
 /// Runs a program's commands: signals, errors and exit codes are the same for all programs of this package.
 package enum Program {
+    /// Whether the arguments ask for help.
+    static let isAskedForHelp = {
+        let arguments = CommandLine.arguments.dropFirst()
+        return arguments.first == "help" || !Set(arguments).isDisjoint(with: ["-h", "--help", "--help-hidden"])
+    }()
+
     /// Parses the arguments and runs the command that they name.
     ///
     /// - Parameter root: the command that holds the others.

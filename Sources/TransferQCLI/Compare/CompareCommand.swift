@@ -11,26 +11,31 @@ struct CompareCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "compare",
         abstract: "Answer a prompt by several methods and set the answers side by side.",
+        usage: "transferq compare [<prompt>] [--methods <methods>] [<options>]",
         discussion: """
             Parameters go to the methods that know them. The prompts are read before the clocks start.
 
-              transferq compare "How do I make tea?" --methods sample,transfer-q --reward length:30
+              transferq compare "How do I make tea?" --methods sample,transfer-q \\
+                --reward length:30
 
             With --prompts, the methods answer all prompts of a file, and a table compares them with the first one:
 
-              transferq compare --prompts eval.jsonl.gz --limit 40 --methods greedy,args,transfer-q \\
-                --reward head:Rewards/harmless.json --output run.jsonl
+              transferq compare --prompts eval.jsonl.gz --limit 40 \\
+                --methods greedy,args,transfer-q --reward head:Rewards/harmless.json \\
+                --output run.jsonl
             """)
 
-    @OptionGroup(title: "Models") var models: ModelOptions
     @OptionGroup(title: "Prompt") var prompt: PromptOptions
-    @OptionGroup(title: "Prompt set") var set: PromptSetOptions
+    @OptionGroup(title: "Models") var models: ModelOptions
     @OptionGroup(title: "Answer") var answer: AnswerOptions
+    @OptionGroup(title: "Parameters of methods") var parameters: MethodOptions
+    @OptionGroup(title: "Many prompts") var set: PromptSetOptions
 
-    @Option(help: "The methods, split by commas.")
+    @Option(
+        help: """
+            The methods, split by commas. "transferq methods NAME" shows the parameters of a method.
+            """)
     var methods = "sample,transfer-q"
-
-    @OptionGroup(title: "Method parameters (see: transferq methods)") var parameters: MethodOptions
 
     enum Format: String, CaseIterable, ExpressibleByArgument {
         case text, json, html

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import TransferQ
+import TransferQConsole
 import TransferQRewards
 
 /// A file of prompts to compare methods on.
@@ -8,7 +9,7 @@ struct PromptSetOptions: ParsableArguments {
     @Option(help: "Compare on many prompts: JSON lines with a prompt, or data of prompts with answers.")
     var prompts: String?
 
-    @Option(help: "Use the first so many prompts only.")
+    @Option(help: .rare("Use the first so many prompts only."))
     var limit: Int?
 
     @Option(
