@@ -71,6 +71,8 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: settings),
+        // Model files of random weights: what tests and benchmarks write of them in common.
+        .target(name: "TransferQRandomModels", dependencies: ["CLlama"], swiftSettings: settings),
         // The command line, `transferq`.
         .executableTarget(
             name: "TransferQCLI",
@@ -85,7 +87,7 @@ let package = Package(
             name: "TransferQBench",
             dependencies: [
                 "TransferQ", "TransferQRewards", "TransferQLlama", "TransferQRuntime", "TransferQEvaluation",
-                "TransferQConsole", "CLlama",
+                "TransferQConsole", "TransferQRandomModels", "CLlama",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: settings),
@@ -100,7 +102,8 @@ let package = Package(
             swiftSettings: settings),
         // Model files that tests write themselves, and the real one that set-up brought.
         .target(
-            name: "TestSupport", dependencies: ["TransferQ", "TransferQLlama", "CLlama"], path: "Tests/TestSupport",
+            name: "TestSupport", dependencies: ["TransferQ", "TransferQLlama", "TransferQRandomModels", "CLlama"],
+            path: "Tests/TestSupport",
             exclude: ["reference.py", "chat_templates.py", "implicit_rewards.json"], swiftSettings: settings),
         .testTarget(
             name: "TransferQLlamaTests",

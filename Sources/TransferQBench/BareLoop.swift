@@ -8,45 +8,52 @@ import TransferQLlama
 /// One straight loop with no checks, no leases and no cancellation: decode the prompt once, fork it k times, decode k
 /// rows a position, take the largest logit of each. What the engine adds to this is its overhead.
 final class BareLoop {
-    private let model: OpaquePointer
+    private let model: LlamaModel
+    private let prompt: [Token]
     private let context: OpaquePointer
     private var batch: llama_batch
-    private let promptLength: Int
     private let vocabularySize: Int
 
-    init?(path: String, prompt: [Token], configuration: LlamaContext.Configuration) {
-        guard let model = llama_model_load_from_file(path, llama_model_default_params()) else { return nil }
+    /// - Parameter prompt: at most 511 tokens.
+    init?(model: LlamaModel, prompt: [Token], configuration: LlamaContext.Configuration) {
+        guard prompt.count < Self.rows else { return nil }
         var parameters = llama_context_default_params()
         let threads = Int32(configuration.threads ?? ProcessInfo.processInfo.activeProcessorCount)
         parameters.n_ctx = UInt32(configuration.cells)
-        parameters.n_batch = 512
-        parameters.n_ubatch = 512
+        parameters.n_batch = UInt32(Self.rows)
+        parameters.n_ubatch = UInt32(Self.rows)
         parameters.n_seq_max = UInt32(configuration.sequences)
         parameters.n_threads = threads
         parameters.n_threads_batch = threads
         parameters.kv_unified = true
         parameters.swa_full = true
         parameters.no_perf = true
-        guard let context = llama_init_from_model(model, parameters) else { return nil }
+        if let type = model.options.cacheType {
+            let types = (0..<GGML_TYPE_COUNT.rawValue).map { ggml_type($0) }
+            let named = types.first { ggml_type_name($0).map { String(cString: $0) } == type.rawValue }
+            guard let named else { return nil }
+            (parameters.type_k, parameters.type_v) = (named, named)
+            if ggml_is_quantized(named) { parameters.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_ENABLED }
+        }
+        guard let context = llama_init_from_model(model.pointer, parameters) else { return nil }
         self.model = model
         self.context = context
-        batch = llama_batch_init(512, 0, 1)
-        promptLength = prompt.count
-        vocabularySize = Int(llama_vocab_n_tokens(llama_model_get_vocab(model)))
-        for (position, token) in prompt.enumerated() {
-            set(row: position, token: token, position: position, sequence: 0, logits: position == prompt.count - 1)
-        }
-        batch.n_tokens = Int32(prompt.count)
-        guard llama_decode(context, batch) == 0 else { return nil }
+        self.prompt = prompt
+        batch = llama_batch_init(Int32(Self.rows), 0, 1)
+        vocabularySize = Int(llama_vocab_n_tokens(llama_model_get_vocab(model.pointer)))
+        guard read(prompt, sequence: 0) else { return nil }
     }
+
+    /// Rows of a batch.
+    private static let rows = 512
 
     deinit {
         llama_batch_free(batch)
         llama_free(context)
-        llama_model_free(model)
     }
 
-    /// Rolls every start out for `length` decoded tokens; the tokens chosen, or nil when llama.cpp fails.
+    /// Rolls every start out for `length` decoded tokens; the tokens chosen, or nil when llama.cpp fails or the task is
+    /// cancelled.
     func rollOut(starts: [Token], length: Int) -> [[Token]]? {
         let memory = llama_get_memory(context)
         var tokens = starts
@@ -55,24 +62,58 @@ final class BareLoop {
         for offset in 0..<length {
             for row in tokens.indices {
                 set(
-                    row: row, token: tokens[row], position: promptLength + offset, sequence: row + 1, logits: true)
+                    row: row, token: tokens[row], position: prompt.count + offset, sequence: row + 1, logits: true)
             }
             batch.n_tokens = Int32(tokens.count)
-            guard llama_decode(context, batch) == 0 else { return nil }
+            guard !Task.isCancelled, llama_decode(context, batch) == 0 else { return nil }
             for row in tokens.indices {
-                guard let logits = llama_get_logits_ith(context, Int32(row)) else { return nil }
-                var best = 0
-                var index = 1
-                while index < vocabularySize {
-                    if logits[index] > logits[best] { best = index }
-                    index += 1
-                }
-                tokens[row] = Token(best)
-                result[row].append(Token(best))
+                guard let best = choice(row: row) else { return nil }
+                tokens[row] = best
+                result[row].append(best)
             }
         }
         for row in starts.indices { _ = llama_memory_seq_rm(memory, llama_seq_id(row + 1), -1, -1) }
         return result
+    }
+
+    /// Rolls one start out for `length` decoded tokens by itself, the prompt read anew; the tokens chosen, or nil when
+    /// llama.cpp fails or the task is cancelled.
+    func rollOutAnew(start: Token, length: Int) -> [Token]? {
+        let memory = llama_get_memory(context)
+        defer { _ = llama_memory_seq_rm(memory, 1, -1, -1) }
+        guard !Task.isCancelled, read(prompt + [start], sequence: 1) else { return nil }
+        var result: [Token] = []
+        while let token = choice(row: batch.n_tokens == 1 ? 0 : prompt.count) {
+            result.append(token)
+            if result.count == length { return result }
+            set(row: 0, token: token, position: prompt.count + result.count, sequence: 1, logits: true)
+            batch.n_tokens = 1
+            guard !Task.isCancelled, llama_decode(context, batch) == 0 else { return nil }
+        }
+        return nil
+    }
+
+    /// Decodes tokens from position 0 on.
+    private func read(_ tokens: [Token], sequence: Int) -> Bool {
+        for (position, token) in tokens.enumerated() {
+            set(
+                row: position, token: token, position: position, sequence: sequence,
+                logits: position == tokens.count - 1)
+        }
+        batch.n_tokens = Int32(tokens.count)
+        return llama_decode(context, batch) == 0
+    }
+
+    /// The token of the largest logit.
+    private func choice(row: Int) -> Token? {
+        guard let logits = llama_get_logits_ith(context, Int32(row)) else { return nil }
+        var best = 0
+        var index = 1
+        while index < vocabularySize {
+            if logits[index] > logits[best] { best = index }
+            index += 1
+        }
+        return Token(best)
     }
 
     private func set(row: Int, token: Token, position: Int, sequence: Int, logits: Bool) {

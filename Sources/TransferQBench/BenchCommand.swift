@@ -9,12 +9,13 @@ struct BenchCommand: AsyncParsableCommand {
         discussion: """
             Nothing else should run on the machine meanwhile. docs/benchmarks.md has what was measured.
 
+              transferq-bench gpu
               transferq-bench engine --k 10
               transferq-bench loop --baseline-system "You are kind." --limit 5
             """,
         subcommands: [
             EngineCommand.self, LoopCommand.self, SpeedupsCommand.self, BatchCommand.self, CostCommand.self,
-            MemoryCommand.self, ModelsCommand.self,
+            MemoryCommand.self, GPUCommand.self, ModelsCommand.self,
         ])
 
     /// What a model file is tried with, as in `transferq`.

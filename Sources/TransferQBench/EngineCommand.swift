@@ -52,39 +52,16 @@ struct EngineCommand: AsyncParsableCommand {
         let prompt = try await loaded.prompt(for: [
             Message(role: "user", content: "What should I think about when I plan a small garden behind my house?")
         ])
-        let configuration = LlamaContext.Configuration(
-            cells: prompt.count + k * horizon + 64, sequences: k + 1, threads: threads)
-        let policy = try await LlamaPolicy(
-            context: LlamaContext(model: loaded, configuration: configuration), prompt: prompt)
-        let starts = try await policy.propose(after: [], count: 3 * k).map(\.token)
-            .filter { !loaded.tokenizer.isEnd($0) }.prefix(k)
-        let request = RolloutRequest(
-            response: [], prefixes: starts.map { [$0] }, count: 1, maximumLength: horizon, sampling: .greedy,
-            noise: Noise(seed: 0))
-        guard let bare = BareLoop(path: path, prompt: prompt, configuration: configuration) else {
-            throw UsageError("the bare loop could not set up llama.cpp; lower --k or --horizon")
-        }
-
-        let clock = ContinuousClock()
-        var engineSpeeds: [Double] = []
-        var bareSpeeds: [Double] = []
-        var equal = 0
+        let sides = try await RolloutSides(loaded, prompt: prompt, k: k, horizon: horizon, threads: threads)
+        var (engineSpeeds, bareSpeeds, equal) = ([Double](), [Double](), 0)
         for round in 0...rounds {
             Console.progress("round \(round) of \(rounds)")
-            var start = clock.now
-            guard let expected = bare.rollOut(starts: Array(starts), length: horizon) else {
-                throw UsageError("llama.cpp failed in the bare loop; lower --k or --horizon")
-            }
-            let bareSeconds = (clock.now - start) / .seconds(1)
-            start = clock.now
-            _ = try await policy.propose(after: [], count: k)
-            let rollouts = try await policy.rollOut(request)
-            let engineSeconds = (clock.now - start) / .seconds(1)
-            let generated = rollouts.joined().reduce(0) { $0 + $1.tokens.count }
-            equal = zip(rollouts.joined(), expected).count { $0.tokens == Array($1.prefix($0.tokens.count)) }
+            let bare = try sides.bareLoop()
+            let engine = try await sides.engine()
+            equal = zip(engine.rollouts, bare.rollouts).count { $0 == Array($1.prefix($0.count)) }
             if round == 0 { continue }  // caches fill
-            engineSpeeds.append(Double(generated) / engineSeconds)
-            bareSpeeds.append(Double(starts.count * horizon) / bareSeconds)
+            engineSpeeds.append(engine.speed)
+            bareSpeeds.append(bare.speed)
         }
         Console.progress("")
         let report = Report(
@@ -102,7 +79,7 @@ struct EngineCommand: AsyncParsableCommand {
                 ]))
             Console.print(
                 "k \(k), \(horizon) decoded tokens a rollout, \(rounds) rounds; "
-                    + "\(equal) of \(starts.count) rollouts equal")
+                    + "\(equal) of \(sides.starts.count) rollouts equal")
         }
     }
 }

@@ -2,6 +2,7 @@ import CLlama
 public import Foundation
 public import TransferQ
 import TransferQLlama
+import TransferQRandomModels
 
 /// Writes small GGUF files through llama.cpp's own writer.
 public enum ModelWriter {
@@ -64,26 +65,15 @@ public enum ModelWriter {
         to url: URL, seed: UInt64 = 1, architecture: String = "llama", vocabularyPadding: Int = 0,
         template: Template = .chatML, chatTemplate: String? = nil, poolingType: UInt32? = nil, shape: Shape = .plain
     ) throws -> [String: [Float]] {
-        let tokens = vocabulary(padding: vocabularyPadding, markers: template.markers)
+        let tokens = RandomLlama.vocabulary(padding: vocabularyPadding, markers: template.markers)
         return try write(to: url) { file, tensors in
-            gguf_set_val_str(file, "general.architecture", architecture)
-            gguf_set_val_str(file, "general.name", "tiny")
-            gguf_set_val_u32(file, "general.file_type", UInt32(LLAMA_FTYPE_ALL_F32.rawValue))
-            gguf_set_val_u32(file, "\(architecture).block_count", UInt32(shape.layers))
-            gguf_set_val_u32(file, "\(architecture).context_length", 512)
-            gguf_set_val_u32(file, "\(architecture).embedding_length", UInt32(width))
-            gguf_set_val_u32(file, "\(architecture).feed_forward_length", UInt32(hidden))
-            gguf_set_val_u32(file, "\(architecture).attention.head_count", UInt32(shape.heads))
-            gguf_set_val_u32(file, "\(architecture).attention.head_count_kv", UInt32(shape.keyValueHeads))
-            gguf_set_val_u32(file, "\(architecture).rope.dimension_count", UInt32(width / shape.heads))
-            gguf_set_val_f32(file, "\(architecture).attention.layer_norm_rms_epsilon", 1e-5)
+            RandomLlama.describe(
+                RandomLlama.Shape(
+                    width: width, hidden: hidden, layers: shape.layers, heads: shape.heads,
+                    keyValueHeads: shape.keyValueHeads, contextLength: 512), name: "tiny", architecture: architecture,
+                fileType: UInt32(LLAMA_FTYPE_ALL_F32.rawValue), tokens: tokens,
+                chatTemplate: chatTemplate ?? template.text, in: file)
             if let poolingType { gguf_set_val_u32(file, "\(architecture).pooling_type", poolingType) }
-            gguf_set_val_str(file, "tokenizer.ggml.model", "llama")
-            gguf_set_val_u32(file, "tokenizer.ggml.bos_token_id", 1)
-            gguf_set_val_u32(file, "tokenizer.ggml.eos_token_id", 2)
-            gguf_set_val_u32(file, "tokenizer.ggml.unknown_token_id", 0)
-            gguf_set_val_str(file, "tokenizer.chat_template", chatTemplate ?? template.text)
-            set(tokens, in: file)
             tensors.add("token_embd.weight", [width, tokens.count], seed: seed)
             tensors.add("output.weight", [width, tokens.count], seed: seed + 1, scale: shape.sharpness)
             tensors.multiply("output.weight", elements: 2 * width..<3 * width, by: shape.endSharpness)
@@ -130,8 +120,8 @@ public enum ModelWriter {
             gguf_set_val_u32(file, "tokenizer.ggml.seperator_token_id", 3)
             gguf_set_val_u32(file, "tokenizer.ggml.unknown_token_id", 1)
             gguf_set_val_u32(file, "tokenizer.ggml.padding_token_id", 0)
-            set(tokens, in: file)
-            if !labels.isEmpty { set(labels, "bert.classifier.output_labels", in: file) }
+            RandomLlama.set(tokens, in: file)
+            if !labels.isEmpty { RandomLlama.set(labels, "bert.classifier.output_labels", in: file) }
             tensors.add("token_embd.weight", [width, tokens.count], seed: seed)
             tensors.add("token_types.weight", [width, 2], seed: seed + 1)
             tensors.add("position_embd.weight", [width, 64], seed: seed + 2)
@@ -150,21 +140,6 @@ public enum ModelWriter {
             layer("cls", [width, width])
             layer("cls.output", [width, max(1, labels.count)])
         }
-    }
-
-    private static func set(_ tokens: [(text: String, type: Int32)], in file: OpaquePointer) {
-        set(tokens.map(\.text), "tokenizer.ggml.tokens", in: file)
-        let scores = tokens.map { _ in Float(-1) }
-        gguf_set_arr_data(file, "tokenizer.ggml.scores", GGUF_TYPE_FLOAT32, scores, scores.count)
-        let types = tokens.map(\.type)
-        gguf_set_arr_data(file, "tokenizer.ggml.token_type", GGUF_TYPE_INT32, types, types.count)
-    }
-
-    private static func set(_ texts: [String], _ key: String, in file: OpaquePointer) {
-        let strings = texts.map { strdup($0) }
-        defer { for string in strings { free(string) } }
-        var pointers = strings.map { UnsafePointer($0) }
-        gguf_set_arr_str(file, key, &pointers, pointers.count)
     }
 
     /// What tests' own Python, from the models' definitions, makes of texts of tokens: `head` on the last state of a
@@ -210,15 +185,6 @@ public enum ModelWriter {
             tensors.add("blk.0.attn_q.weight.lora_a", [width, 4], seed: 1)
             tensors.add("blk.0.attn_q.weight.lora_b", [4, outputWidth], seed: 2, scale: scale)
         }
-    }
-
-    private static func vocabulary(padding: Int, markers: [String]) -> [(text: String, type: Int32)] {
-        var tokens: [(text: String, type: Int32)] = [("<unk>", 2), ("<s>", 3), ("</s>", 3)]
-        tokens += (0..<256).map { ("<0x\($0 < 16 ? "0" : "")\(String($0, radix: 16, uppercase: true))>", 6) }
-        tokens += markers.map { ($0, 3) } + [("▁", 1)]
-        tokens += "abcdefghijklmnopqrstuvwxyz".map { (String($0), 1) }
-        tokens += (0..<padding).map { ("pad\($0)", 1) }
-        return tokens
     }
 
     /// Collects the tensors of a file.

@@ -22,6 +22,12 @@ import Testing
         (["cost", "--rounds", "0"], 64, "--rounds must be between 1 and 1000, not 0"),
         (["cost", "--without", "x"], 64, "without"),
         (["memory", "--answers", "3"], 64, "--answers must be between 4 and 1000000, not 3"),
+        (["gpu", "--parameters", "7"], 64, "give a number between 1M and 200B"),
+        (["gpu", "--parameters", "many"], 64, "give a number between 1M and 200B"),
+        (["gpu", "--ks", "1,x"], 64, "give whole numbers between 1 and 200"),
+        (["gpu", "--seconds", "0"], 64, "--seconds must be between 1 and 86400, not 0.0"),
+        (["gpu", "--gpu-layers", "-1"], 64, "gpu-layers"),
+        (["gpu", "--horizon", "1"], 64, "--horizon must be between 2 and 256, not 1"),
     ]
 
     @Test(arguments: cases.indices)

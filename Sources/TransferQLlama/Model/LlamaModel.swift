@@ -17,6 +17,8 @@ public final class LlamaModel {
     public nonisolated let contextLength: Int
     public nonisolated let options: LlamaOptions
     let handle: ModelHandle
+    /// llama.cpp's own, for measurements that go around this class.
+    package nonisolated var pointer: OpaquePointer { handle.pointer }
 
     /// What a file is loaded for.
     public enum Purpose: String, Sendable {
