@@ -92,7 +92,7 @@ struct PaddedPrompt {
         func padded(_ count: Int) async throws -> (conversation: [Message], tokens: Int) {
             let padding = (0..<count).map { Self.words[$0 % Self.words.count] }.joined(separator: " ")
             let conversation = [Message(role: "user", content: count == 0 ? question : "\(padding)\n\n\(question)")]
-            return (conversation, try await model.prompt(for: conversation).count)
+            return (conversation, try model.prompt(for: conversation).count)
         }
         guard tokens < model.contextLength else {
             throw LlamaError.promptTooLong(tokens: tokens, limit: model.contextLength)

@@ -49,7 +49,7 @@ struct EngineCommand: AsyncParsableCommand {
     func run() async throws {
         let path = try await ModelFiles.path(model)
         let loaded = try await ModelFiles.load(path)
-        let prompt = try await loaded.prompt(for: [
+        let prompt = try loaded.prompt(for: [
             Message(role: "user", content: "What should I think about when I plan a small garden behind my house?")
         ])
         let sides = try await RolloutSides(loaded, prompt: prompt, k: k, horizon: horizon, threads: threads)

@@ -68,7 +68,7 @@ struct ClassifierReport: Encodable {
         labels = header.texts("\(architecture).classifier.output_labels")
         hasClassificationHead = header.hasClassificationHead
         // What it says of itself is worth something only if it loads.
-        if hasClassificationHead { _ = try await ModelFiles.shelf.load(path, purpose: .classification) }
+        if hasClassificationHead { _ = try await ModelFiles.models.load(path, purpose: .classification) }
     }
 
     func show(_ format: OutputFormat) throws {

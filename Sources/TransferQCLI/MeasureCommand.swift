@@ -44,7 +44,7 @@ struct MeasureCommand: AsyncParsableCommand {
             let context = try await LlamaContext(
                 model: model, configuration: .init(cells: 1024, sequences: 16, threads: threads))
             subjects.append(
-                Subject(path: path, context: context, tokens: try await model.prompt(continuing: text)))
+                Subject(path: path, context: context, tokens: try model.prompt(continuing: text)))
         }
         let window = 512
         let windows = (subjects.map { $0.tokens.count }.min() ?? 0) / window

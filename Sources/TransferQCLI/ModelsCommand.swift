@@ -147,8 +147,8 @@ struct ModelsCommand: ParsableCommand {
                 cacheType: cacheType ?? .f16)
             let model = try await ModelFiles.load(path)
             let report = Report(
-                path: path, sha256: try await GGUFFile.sha256(of: path), summary: await model.summary,
-                architecture: await model.architecture, parameters: await model.parameterCount,
+                path: path, sha256: try await GGUFFile.sha256(of: path), summary: model.summary,
+                architecture: model.architecture, parameters: model.parameterCount,
                 contextLength: model.contextLength, vocabularySize: model.tokenizer.size, memory: memory,
                 template: await TemplateReport(model))
             switch format {

@@ -38,10 +38,10 @@ extension ModelsCommand {
             let model = try await ModelFiles.load(await ModelFiles.path(model))
             let layout: PromptLayout
             if prompt.form == .chat {
-                layout = try await model.layOut(conversation)
+                layout = try model.layOut(conversation)
                 for notice in layout.notices(of: model) { Console.sayOnce(notice) }
             } else {
-                layout = try await model.layOut(
+                layout = try model.layOut(
                     continuing: conversation[0].content, readsMarkers: prompt.form == .rawWithMarkers)
             }
             let report = Report(layout, model: model)

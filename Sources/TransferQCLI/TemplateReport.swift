@@ -17,12 +17,12 @@ struct TemplateReport: Encodable {
     let endToken: String?
 
     init(_ model: LlamaModel) async {
-        exists = await model.chatTemplate != nil
+        exists = model.chatTemplate != nil
         engine = ChatTemplate.hasEngine ? "jinja" : "named layout"
-        endToken = await model.endToken.map { model.tokenizer.text(of: $0) }
+        endToken = model.endToken.map { model.tokenizer.text(of: $0) }
         let user = Message(role: "user", content: "Hi")
         do {
-            let plain = try await model.layOut([user])
+            let plain = try model.layOut([user])
             problem = nil
             usesDate = plain.date != nil
         } catch {
@@ -30,7 +30,7 @@ struct TemplateReport: Encodable {
             usesDate = false
         }
         // A template that takes no system prompt in any form is refused where one is given.
-        let system = try? await model.layOut([Message(role: "system", content: "Be kind."), user])
+        let system = try? model.layOut([Message(role: "system", content: "Be kind."), user])
         foldsSystem = system?.isSystemFolded ?? false
     }
 

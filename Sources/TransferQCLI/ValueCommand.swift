@@ -79,7 +79,7 @@ struct ValueCommand: AsyncParsableCommand {
         ) async throws -> [ValuedState] {
             let isReference = tilt == .reference
             let model = isReference ? loaded.model : loaded.baselineModel ?? loaded.model
-            let reader = await TextReader(
+            let reader = TextReader(
                 model: model, adapter: isReference ? nil : loaded.adapter, threads: models.threads)
             let progress = Progress("states read", of: states.count)
             var valued: [ValuedState] = []

@@ -26,7 +26,7 @@ package enum ModelFiles {
         ModelLibrary(store: store, probe: probe, options: options) { Console.say($0) }
     }
 
-    package static var shelf: ModelShelf { library.models }
+    package static var models: ModelCache { library.models }
 
     /// Where `make install` puts the heads that come with the program.
     package static let heads = Bundle.main.executableURL?.deletingLastPathComponent().appending(

@@ -70,7 +70,7 @@ public struct RunSettings: Codable, Equatable, Sendable {
         let library = runtime.engine.library
         for name in [runtime.model?.name] + (runtime.baseline?.model.map { [$0.name] } ?? []) {
             let model = try await library.load(await library.path(name))
-            guard await model.chatTemplate?.contains("strftime_now") == true else { continue }
+            guard model.chatTemplate?.contains("strftime_now") == true else { continue }
             return runtime.engine.templateDate?.description ?? String("\(TemplateDate.current)".prefix { $0 != "T" })
         }
         return nil

@@ -62,7 +62,7 @@ public final class Runtime: Sendable {
             var likely: [String] = []
             if let name = model?.name { likely.append(try await engine.library.path(name)) }
             return ModelRewards(
-                shelf: engine.library.models, threads: engine.threads, timeout: rewardTimeout, likely: likely,
+                models: engine.library.models, threads: engine.threads, timeout: rewardTimeout, likely: likely,
                 heads: heads
             ).catalogue
         }

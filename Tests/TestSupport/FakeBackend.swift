@@ -45,11 +45,19 @@ package final class FakeBackend: ContextBackend {
     private let contents: Mutex<Contents>
     /// Whether calls wait until ``step()`` lets one go on.
     private let isStepped: Atomic<Bool>
+    private let whenCalled: (@Sendable (Int) -> Void)?
     private let steps = DispatchSemaphore(value: 0)
     private let begun = DispatchSemaphore(value: 0)
 
-    package init(model: LlamaModel, cells: Int, sequences: Int, isStepped: Bool = false) {
+    /// - Parameters:
+    ///   - isStepped: whether every call waits for ``step()``.
+    ///   - whenCalled: called while a call is under way, with the number of calls before it.
+    package init(
+        model: LlamaModel, cells: Int, sequences: Int, isStepped: Bool = false,
+        whenCalled: (@Sendable (Int) -> Void)? = nil
+    ) {
         self.cells = cells
+        self.whenCalled = whenCalled
         vocabulary = model.tokenizer.size
         width = model.width
         contents = Mutex(Contents(held: Array(repeating: [], count: sequences)))
@@ -125,9 +133,9 @@ package final class FakeBackend: ContextBackend {
 
     package func setWantsStates(_ wantsStates: Bool) { contents.withLock { $0.wantsStates = wantsStates } }
 
-    package func share(_ positions: Range<Int32>, of source: Int32, with target: Int32) {
+    package func copy(_ positions: Range<Int32>, of source: Int32, to target: Int32) {
         contents.withLock { contents in
-            if contents.isComputing { contents.faults.append("cells were shared while a call was under way") }
+            if contents.isComputing { contents.faults.append("cells were copied while a call was under way") }
             let range = Int(positions.lowerBound)..<Int(positions.upperBound)
             guard range.upperBound <= contents.held[Int(source)].count,
                 range.lowerBound == contents.held[Int(target)].count
@@ -153,13 +161,15 @@ package final class FakeBackend: ContextBackend {
 
     package func decode(_ rows: Int32, threads: Int?) -> DecodeOutcome {
         guard rows > 0 else { return DecodeOutcome(code: 0) }
-        contents.withLock { contents in
+        let number = contents.withLock { contents in
             if contents.isComputing { contents.faults.append("two calls at the same time") }
             if Int(rows) != contents.rows.count { contents.faults.append("\(rows) of \(contents.rows.count) rows") }
             contents.isComputing = true
             contents.calls.append(Call(rows: contents.rows, wantsStates: contents.wantsStates))
             Self.freeOutputs(&contents)
+            return contents.calls.count - 1
         }
+        whenCalled?(number)
         if isStepped.load(ordering: .relaxed) {
             begun.signal()
             steps.wait()

@@ -34,17 +34,18 @@ public struct SharpModel: Sendable {
     public func prompt(_ number: Int) -> [Token] { tokens(1000 + number, count: 2 + number * 7 % 12) }
 
     /// A policy of a random prompt.
-    public func policy(_ number: Int, in context: LlamaContext, share: Int = .max) async throws -> LlamaPolicy {
-        try await LlamaPolicy(context: context, prompt: prompt(number), share: share)
+    public func policy(_ number: Int, in context: LlamaContext, rolloutLimit: Int = .max) async throws -> LlamaPolicy {
+        try await LlamaPolicy(context: context, prompt: prompt(number), rolloutLimit: rolloutLimit)
     }
 
     /// A question with two prompts, one the reference's and one the baseline's.
     public func task(
-        _ number: Int, in context: LlamaContext, reward: any RewardModel, length: Int, share: Int = .max
+        _ number: Int, in context: LlamaContext, reward: any RewardModel, length: Int, rolloutLimit: Int = .max
     ) async throws -> DecodingTask {
         try await DecodingTask(
-            reference: policy(2 * number, in: context, share: share),
-            baseline: policy(2 * number + 1, in: context, share: share), reward: reward, maximumLength: length,
+            reference: policy(2 * number, in: context, rolloutLimit: rolloutLimit),
+            baseline: policy(2 * number + 1, in: context, rolloutLimit: rolloutLimit), reward: reward,
+            maximumLength: length,
             seed: seed + UInt64(number))
     }
 }

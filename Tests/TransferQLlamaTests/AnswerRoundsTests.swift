@@ -101,7 +101,7 @@ import TransferQLlama
         @Sendable func answer(_ index: Int) async throws -> [Token] {
             func policy(_ text: String) async throws -> SlowPolicy {
                 SlowPolicy(
-                    try await LlamaPolicy(context: context, prompt: model.prompt(continuing: text), share: 40),
+                    try await LlamaPolicy(context: context, prompt: model.prompt(continuing: text), rolloutLimit: 40),
                     delay: delay)
             }
             let task = try DecodingTask(

@@ -25,7 +25,7 @@ import TransferQLlama
     @Test func adapterChangesWhatItAdaptsAndOnlyThat() async throws {
         let model = try await RealModel.load()
         let folder = try TemporaryFolder()
-        let prompt = try await model.prompt(for: [Message(role: "user", content: "Say something.")])
+        let prompt = try model.prompt(for: [Message(role: "user", content: "Say something.")])
         func policy(_ adapter: LlamaAdapter?) async throws -> LlamaPolicy {
             let context = try await LlamaContext(
                 model: model, adapter: adapter, configuration: .init(cells: 512, sequences: 8))

@@ -133,7 +133,7 @@ import TransferQLlama
     ])
     func whateverATemplateDoesToItUserTextIsText(expression: String) async throws {
         let model = try await Self.model("{% for m in messages %}<|im_start|>\(expression)<|im_end|>{% endfor %}")
-        let layout = try await model.layOut([Message(role: "user", content: "a<|im_end|>b<|im_start|> c")])
+        let layout = try model.layOut([Message(role: "user", content: "a<|im_end|>b<|im_start|> c")])
         #expect(layout.tokens.filter { $0 == Self.start }.count == 1)
         #expect(layout.tokens.filter { $0 == Self.end }.count == 1)
         #expect(layout.text.contains("<|im_end|>"))
@@ -143,9 +143,9 @@ import TransferQLlama
         let model = try await RealModel.load()
         let own = "You are a helpful AI assistant named SmolLM, trained by Hugging Face"
         let user = Message(role: "user", content: "Hi there")
-        let plain = try await model.layOut([user])
+        let plain = try model.layOut([user])
         #expect(plain.text.hasPrefix("<|im_start|>system\n\(own)<|im_end|>\n<|im_start|>user\nHi there<|im_end|>\n"))
-        let written = try await model.prompt(for: [Message(role: "system", content: own), user])
+        let written = try model.prompt(for: [Message(role: "system", content: own), user])
         #expect(plain.tokens == written)
         #expect(!plain.isSystemFolded && plain.date == nil)
     }
@@ -173,15 +173,15 @@ import TransferQLlama
             "{% for m in messages %}{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}"
             + "{{ raise_exception('roles must alternate') }}{% endif %}<|im_start|>{{ m.content }}{% endfor %}"
         let model = try await Self.model(alternating)
-        let error = await #expect(throws: LlamaError.self) {
-            try await model.layOut(Self.turns(("user", "a"), ("assistant", "b"), ("assistant", "c"), ("user", "d")))
+        let error = #expect(throws: LlamaError.self) {
+            try model.layOut(Self.turns(("user", "a"), ("assistant", "b"), ("assistant", "c"), ("user", "d")))
         }
         #expect(
             error == .templateRefuses(model: model.path, message: 3, role: "assistant", reason: "roles must alternate"))
         #expect(error?.description.contains("refuses message 3 (assistant): roles must alternate") == true)
         let broken = try await Self.model("{% for m in messages %}{{ m.content }}")
-        let unreadable = await #expect(throws: LlamaError.self) {
-            try await broken.layOut([Message(role: "user", content: "a")])
+        let unreadable = #expect(throws: LlamaError.self) {
+            try broken.layOut([Message(role: "user", content: "a")])
         }
         #expect(unreadable?.description.contains("--raw --special") == true)
     }
@@ -189,7 +189,7 @@ import TransferQLlama
     @Test func theDateCanBeSet() async throws {
         let model = try await Self.model("{{ strftime_now('%d %b %Y') }}{{ messages[0].content }}")
         let date = try #require(TemplateDate("2024-02-29"))
-        let layout = try await model.layOut([Message(role: "user", content: "a")], date: date)
+        let layout = try model.layOut([Message(role: "user", content: "a")], date: date)
         #expect(layout.text == "29 Feb 2024a" && layout.date == date && "\(date)" == "2024-02-29T00:00:00")
         for text in ["2023-02-29", "2024-13-01", "today", "2024-1-1", "2024-01-01T24:00"] {
             #expect(TemplateDate(text) == nil, "\(text)")
@@ -199,9 +199,9 @@ import TransferQLlama
     @Test func rawTextHoldsSpecialTokensOnRequestOnly() async throws {
         let model = try await RealModel.load()
         let text = "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n"
-        let marked = try await model.prompt(continuing: text, readsMarkers: true)
+        let marked = try model.prompt(continuing: text, readsMarkers: true)
         #expect(marked.filter { $0 == 1 }.count == 2 && marked.filter { $0 == 2 }.count == 1)
-        let plain = try await model.prompt(continuing: text)
+        let plain = try model.prompt(continuing: text)
         #expect(!plain.contains(1) && !plain.contains(2))
     }
 
@@ -211,7 +211,7 @@ import TransferQLlama
             as [(String, Token)]
         {
             let model = try await Self.model("{% for m in messages %}{{ m.content }}\(closing){% endfor %}")
-            #expect(await model.endToken == token, "\(closing)")
+            #expect(model.endToken == token, "\(closing)")
         }
     }
 }

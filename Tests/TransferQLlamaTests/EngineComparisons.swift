@@ -16,7 +16,7 @@ extension EngineTests {
         var reuse = Difference()
         var stepwise = Difference()
         for text in RealModel.prompts.prefix(prompts) {
-            let prompt = try await model.prompt(for: [Message(role: "user", content: text)])
+            let prompt = try model.prompt(for: [Message(role: "user", content: text)])
             let policy = try await LlamaPolicy(context: context, prompt: prompt)
             let plain = try await LlamaPolicy(context: context, prompt: prompt)
             var response: [Token] = []

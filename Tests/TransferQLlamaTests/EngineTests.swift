@@ -150,7 +150,7 @@ import TransferQLlama
         try ModelWriter.tinyModel(to: file)
         let model = try await LlamaModel(path: file.path)
         let context = try await LlamaContext(model: model, configuration: .init(cells: 512, sequences: 32))
-        let prompt = try await model.prompt(continuing: "some text")
+        let prompt = try model.prompt(continuing: "some text")
         let writer = try await LlamaPolicy(context: context, prompt: prompt)
         let reader = try await LlamaPolicy(context: context, prompt: prompt)
         let response = try await writer.propose(after: [], count: 3).map(\.token)
@@ -184,7 +184,7 @@ import TransferQLlama
         let model = try await RealModel.precise()
         let context = try await LlamaContext(
             model: model, configuration: .init(cells: 256, sequences: 8, attention: .precise))
-        let prompt = try await model.prompt(for: [Message(role: "user", content: "Hi.")])
+        let prompt = try model.prompt(for: [Message(role: "user", content: "Hi.")])
         let one = try await LlamaPolicy(context: context, prompt: prompt)
         let other = try await LlamaPolicy(context: context, prompt: prompt)
         let tokens = try await one.propose(after: [], count: 6).map { [$0.token] }
@@ -220,8 +220,8 @@ import TransferQLlama
         let (policy, context) = try await RealModel.policy("Count to five.")
         let tokenizer = policy.tokenizer
         let model = try await RealModel.load()
-        let one = try await model.prompt(continuing: "One, two, three, four, five.")
-        let other = try await model.prompt(continuing: "One, two, and then five.")
+        let one = try model.prompt(continuing: "One, two, three, four, five.")
+        let other = try model.prompt(continuing: "One, two, and then five.")
         for response in [one, other, Array(one.prefix(3)), [], one] {
             let got = try await policy.propose(after: response, count: 5)
             let fresh = try await LlamaPolicy(

@@ -14,21 +14,16 @@ import TransferQLlama
         init(cells: Int = 256, sequences: Int = 16, isStepped: Bool = false) async throws {
             model = try await SharpModel(seed: 0)
             backend = FakeBackend(model: model.model, cells: cells, sequences: sequences, isStepped: isStepped)
-            context = await LlamaContext(model: model.model, backend: backend, batchSize: 64, sequences: sequences)
+            context = LlamaContext(model: model.model, backend: backend, batchSize: 64, sequences: sequences)
         }
 
-        func policy(_ prompt: [Token], share: Int = .max) async throws -> LlamaPolicy {
-            try await LlamaPolicy(context: context, prompt: prompt, share: share)
+        func policy(_ prompt: [Token], rolloutLimit: Int = .max) async throws -> LlamaPolicy {
+            try await LlamaPolicy(context: context, prompt: prompt, rolloutLimit: rolloutLimit)
         }
 
-        /// Returns when so many sequences are held: whoever leased one has asked for a call by then.
-        func waitForSequences(_ count: Int) async {
-            while await context.leasedSequences < count { await Task.yield() }
-        }
-
-        /// Returns when a policy has asked to decode so many tokens in all.
-        func wait(for policy: LlamaPolicy, tokens: Int) async {
-            while await policy.decodedTokens < tokens { await Task.yield() }
+        /// Returns when so many jobs wait for the context's thread, which a call holds meanwhile.
+        func waitForJobs(_ count: Int) async {
+            while context.waitingJobs < count { await Task.yield() }
         }
     }
 
@@ -58,7 +53,10 @@ import TransferQLlama
             let mayFail = number(4, below: 8) == 0
             if mayFail { backend.fail(with: [[1, 2, -3][number(5, below: 3)] as Int32]) }
             do {
-                try await Self.ask(number(6, below: 6), policy, backend, prompt, response, path, noise)
+                let question = PolicyQuestion(
+                    kind: PolicyQuestion.Kind.allCases[number(6, below: 6)], response: response, path: path,
+                    noise: noise)
+                #expect(try await question.mistakes(of: policy, prompt: prompt, on: backend) == [])
             } catch is LlamaError {
                 failures += 1
                 #expect(mayFail)
@@ -80,63 +78,6 @@ import TransferQLlama
         #expect(backend.usedCells == 0)
     }
 
-    private static func ask(
-        _ kind: Int, _ policy: LlamaPolicy, _ backend: FakeBackend, _ prompt: [Token], _ response: [Token],
-        _ path: [Token], _ noise: Noise
-    ) async throws {
-        let before = prompt + response
-        switch kind {
-        case 0:
-            let got = try await policy.propose(ProposalRequest(response: response, count: 3), along: path)
-            for (ahead, candidates) in got.enumerated() {
-                let logs = backend.logProbabilities(after: before + path.prefix(ahead))
-                let best = logs.indices.sorted { logs[$0] > logs[$1] }.prefix(3)
-                #expect(candidates.map(\.token) == best.map { Token($0) })
-                for one in candidates { #expect(abs(one.logProbability - logs[Int(one.token)]) < 1e-6) }
-            }
-        case 1:
-            let tokens: [[Token]] = (0...path.count).map { _ in [4, 20, 21] }
-            let got = try await policy.logProbabilities(of: tokens, after: response, along: path)
-            for (ahead, values) in got.enumerated() {
-                let logs = backend.logProbabilities(after: before + path.prefix(ahead))
-                for (token, value) in zip(tokens[ahead], values) { #expect(abs(value - logs[Int(token)]) < 1e-6) }
-            }
-        case 2, 3:
-            let sampling = kind == 2 ? Sampling.greedy : .ancestral
-            let prefixes: [[Token]] = [[], [20], [20, 21], [21], [22, 20, 23]]
-            var request = RolloutRequest(
-                response: response, prefixes: prefixes, count: 2, maximumLength: 4, sampling: sampling, noise: noise)
-            request.wantsStates = noise.derived(7).uniform < 0.3
-            for (prefix, rollouts) in zip(prefixes, try await policy.rollOut(request)) {
-                #expect(rollouts.count == 2)
-                for rollout in rollouts {
-                    for (place, token) in rollout.tokens.enumerated() {
-                        let logs = backend.logProbabilities(after: before + prefix + rollout.tokens.prefix(place))
-                        if kind == 2 { #expect(logs[Int(token)] == logs.max()) }
-                        #expect(abs(rollout.logProbabilities[place] - logs[Int(token)]) < 1e-6)
-                    }
-                    guard let state = rollout.state, rollout.finishReason == .length else { continue }
-                    #expect(state.last == backend.states(after: before + prefix + rollout.tokens))
-                }
-            }
-        case 4:
-            let continuations = [[20], [20], [21, 22], []].map { Continuation(prefix: $0, tokens: path) }
-            let readings = try await policy.read(continuations, after: response, wantsStates: path.count == 2)
-            for (continuation, reading) in zip(continuations, readings) {
-                var expected = 0.0
-                for place in path.indices {
-                    let logs = backend.logProbabilities(after: before + continuation.prefix + path.prefix(place))
-                    expected += logs[Int(path[place])]
-                }
-                #expect(abs(reading.logProbability - expected) < 1e-6)
-                if let state = reading.state {
-                    #expect(state.last == backend.states(after: before + continuation.prefix + path))
-                }
-            }
-        default: try await policy.prepare(after: response, along: path)
-        }
-    }
-
     // MARK: The queue
 
     /// Asks for the log-probability of a text each, all while a call is under way.
@@ -148,7 +89,7 @@ import TransferQLlama
             // One after the other, so that their order is known.
             for (place, length) in lengths.enumerated() {
                 group.addTask { _ = try await context.logLoss(of: (0..<length).map { Token(10 + $0) }) }
-                await setting.waitForSequences(place + 2)
+                await setting.waitForJobs(place + 1)
             }
             setting.backend.setStepped(false)
             setting.backend.step()
@@ -214,8 +155,7 @@ import TransferQLlama
         await backend.waitForCall()
         let second = Task { try await setting.context.logLoss(of: [10, 11, 12]) }
         let third = Task { try await policies[1].propose(after: [21], count: 2) }
-        await setting.waitForSequences(3)
-        await setting.wait(for: policies[1], tokens: 3)
+        await setting.waitForJobs(2)
         backend.step()
         let candidates = try await first.value
         await backend.waitForCall()
@@ -241,7 +181,7 @@ import TransferQLlama
         let first = Task { try await setting.context.logLoss(of: [10, 11]) }
         await setting.backend.waitForCall()
         let waiting = Task { try await policy.propose(after: [], count: 1) }
-        await setting.wait(for: policy, tokens: 2)
+        await setting.waitForJobs(1)
         waiting.cancel()
         setting.backend.setStepped(false)
         setting.backend.step()
@@ -249,7 +189,7 @@ import TransferQLlama
         await #expect(throws: CancellationError.self) { try await waiting.value }
         #expect(setting.backend.faults == [])
         #expect(await setting.context.usedCells == 0)
-        #expect(await policy.decodedTokens == 2)
+        #expect(await policy.decodedTokens == 0)
     }
 
     /// Generations that are cancelled anywhere leave a context that holds nothing and answers as before.
@@ -258,8 +198,8 @@ import TransferQLlama
         let method = try DecodingMethods.make("transfer-q", ["k": 3, "horizon": 3, "alpha": 0.1]).method
         func answer(_ number: Int) async throws -> [Token] {
             let task = try await DecodingTask(
-                reference: setting.policy([5, Token(number)], share: 4),
-                baseline: setting.policy([6, Token(number)], share: 4), reward: SmoothReward(seed: 1),
+                reference: setting.policy([5, Token(number)], rolloutLimit: 4),
+                baseline: setting.policy([6, Token(number)], rolloutLimit: 4), reward: SmoothReward(seed: 1),
                 maximumLength: 8, seed: 1)
             return try await Answer(task, method).tokens
         }

@@ -25,8 +25,8 @@ import TransferQLlama
             .appending(path: "TestSupport/implicit_rewards.json")
         let reference = try JSONDecoder().decode(Reference.self, from: Data(contentsOf: file))
         let model = try await RealModel.precise()
-        let aligned = await TextReader(model: model, system: reference.system)
-        let base = await TextReader(model: model)
+        let aligned = TextReader(model: model, system: reference.system)
+        let base = TextReader(model: model)
         let reward = try ImplicitReward(name: "implicit", aligned: aligned, base: base)
         let conversation = [Message(role: "user", content: reference.question)]
         let lengths = try await [aligned.prompt(for: conversation).count, base.prompt(for: conversation).count]
@@ -47,7 +47,7 @@ import TransferQLlama
         let folder = try TemporaryFolder()
         try ModelWriter.tinyModel(to: folder.file("tiny.gguf"))
         let model = try await LlamaModel(path: folder.file("tiny.gguf").path)
-        let reader = await TextReader(model: model)
+        let reader = TextReader(model: model)
         // Of the tiny vocabulary: </s> and <|im_end|>; a, b.
         let (own, closing): (Token, Token) = (2, 260)
         let letters = await reader.tokens(of: "ab")

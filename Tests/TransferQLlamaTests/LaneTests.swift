@@ -41,7 +41,7 @@ import TransferQLlama
     }
 
     @Test func readersOfTwoLanesDoNotWaitForEachOther() async throws {
-        let reader = await TextReader(model: try await RealModel.precise(), threads: 1)
+        let reader = TextReader(model: try await RealModel.precise(), threads: 1)
         let question = [Message(role: "user", content: "What is rain?")]
         let texts = ["Water that falls.", "Ask the river.", "Water that falls from clouds, mostly."]
         let alone = try await reader.states(of: texts, after: question)

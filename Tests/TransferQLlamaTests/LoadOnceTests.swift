@@ -72,21 +72,21 @@ import TransferQLlama
         let store = ModelStore(root: folder.url)
         // A probe that takes a moment, as the real one does.
         let probe = ModelProbe(executable: URL(filePath: "/usr/bin/env"), arguments: ["true"], store: store)
-        let shelf = ModelShelf(store: store, probe: probe)
+        let cache = ModelCache(store: store, probe: probe)
         let models = try await withThrowingTaskGroup(of: LlamaModel.self) { group in
-            for _ in 0..<8 { group.addTask { try await shelf.load(file.path) } }
+            for _ in 0..<8 { group.addTask { try await cache.load(file.path) } }
             return try await group.reduce(into: []) { $0.append($1) }
         }
         #expect(models.allSatisfy { $0 === models[0] })
         let adapters = try await withThrowingTaskGroup(of: LlamaAdapter.self) { group in
-            for _ in 0..<8 { group.addTask { try await shelf.load(adapter: adapter.path, for: models[0]) } }
+            for _ in 0..<8 { group.addTask { try await cache.load(adapter: adapter.path, for: models[0]) } }
             return try await group.reduce(into: []) { $0.append($1) }
         }
         #expect(adapters.allSatisfy { $0 === adapters[0] })
         // A file that was written anew is another model.
         try FileManager.default.removeItem(at: file)
         try ModelWriter.tinyModel(to: file, seed: 2)
-        #expect(try await shelf.load(file.path) !== models[0])
+        #expect(try await cache.load(file.path) !== models[0])
     }
 
     @Test func adaptersGoWithTheirLastUser() async throws {
@@ -133,7 +133,7 @@ import TransferQLlama
     @Test func readingContextsGoWithTheirLanes() async throws {
         let file = folder.file("tiny.gguf")
         try ModelWriter.tinyModel(to: file)
-        let reader = await TextReader(model: try await LlamaModel(path: file.path), threads: 1)
+        let reader = TextReader(model: try await LlamaModel(path: file.path), threads: 1)
         var spent = 0
         for _ in 0..<5 {
             try await InferenceLane.$current.withValue(InferenceLane(threads: 1)) {

@@ -17,7 +17,7 @@ import TransferQLlama
     @Test func twoHundredGenerationsLeaveNothingBehind() async throws {
         let model = try await RealModel.load()
         let context = try await LlamaContext(model: model, configuration: .init(cells: 512, sequences: 20))
-        let prompt = try await model.prompt(for: [Message(role: "user", content: "Hello there.")])
+        let prompt = try model.prompt(for: [Message(role: "user", content: "Hello there.")])
         try await EngineTests.generate(200, in: context, prompt: prompt)
     }
 

@@ -20,14 +20,14 @@ import TransferQRewards
     static func head() async throws -> (head: LinearHead, model: LlamaModel) {
         let head = try LinearHead.read(root.appending(path: "Rewards/harmless.json").path)
         let file = try await ModelStore.standard.file(of: head.backbone, head: "harmless", likely: [])
-        return (head, try await shelf.load(file))
+        return (head, try await models.load(file))
     }
 
-    private static let shelf = ModelShelf(store: .standard)
+    private static let models = ModelCache(store: .standard)
 
     static func reward() async throws -> (reward: any RewardModel, reader: TextReader) {
         let (head, model) = try await head()
-        let reader = await TextReader(model: model)
+        let reader = TextReader(model: model)
         return (try StandardizedReward(HeadReward(head, name: "head", reader: reader)), reader)
     }
 
@@ -86,7 +86,7 @@ import TransferQRewards
     /// Why the shipped head reads 32-bit weights: 8-bit activations round otherwise in another batch.
     @Test func rewardsOn8BitWeightsDependOnTheBatchALittle() async throws {
         let (head, _) = try await Self.head()
-        let reader = await TextReader(model: try await RealModel.load())
+        let reader = TextReader(model: try await RealModel.load())
         let reward = try StandardizedReward(HeadReward(head, name: "head", reader: reader))
         let texts = (0..<40).map { Self.completion("You could" + Self.tail($0)) }
         let batch = try await reward.checkedRewards(for: texts)
@@ -103,7 +103,7 @@ import TransferQRewards
     /// `@bf16` reads the same head's model in 16 bits: about the same rewards.
     @Test func headsCanReadOtherFormats() async throws {
         let path = Self.root.appending(path: "Rewards/harmless.json").path
-        let catalogue = ModelRewards(shelf: Self.shelf).catalogue
+        let catalogue = ModelRewards(models: Self.models).catalogue
         let rough = try await catalogue.parse(["z:head:\(path)@bf16"])
         let (exact, _) = try await Self.reward()
         let texts = (0..<20).map { Self.completion("You could" + Self.tail($0)) }
@@ -205,14 +205,14 @@ import TransferQRewards
         let numbers = (0..<ModelWriter.width).map { Float(noise.derived($0).uniform - 0.5) }
         let backbone = LinearHead.Backbone(model: "tiny", sha256: "", type: nil, width: ModelWriter.width)
         let head = LinearHead(backbone: backbone, template: .chat, pooling: .end, weights: numbers, bias: 0)
-        let reward = try HeadReward(head, name: "tiny", reader: await TextReader(model: model))
+        let reward = try HeadReward(head, name: "tiny", reader: TextReader(model: model))
         let texts = ["yes", "no way", "abc def ghi", ""].map {
             Completion(conversation: [Message(role: "user", content: "is it so")], text: $0)
         }
         var tokens: [[Token]] = []
         for text in texts {
             let turns = text.conversation + [Message(role: "assistant", content: text.text)]
-            tokens.append(try await model.prompt(for: turns, isOpen: false))
+            tokens.append(try model.prompt(for: turns, isOpen: false))
         }
         let last = try #require(tokens[0].last)
         #expect(model.tokenizer.isEnd(last) == (template == .llama3))
@@ -227,7 +227,7 @@ import TransferQRewards
 
     @Test(arguments: ["http://127.0.0.1:9/reward", "https://127.0.0.1:9/reward"])
     func serversAreAskedOneBatchAtATime(specification: String) async throws {
-        #expect(try await ModelRewards(shelf: Self.shelf).catalogue.parse([specification]) is ExclusiveReward)
+        #expect(try await ModelRewards(models: Self.models).catalogue.parse([specification]) is ExclusiveReward)
     }
 
     @Test func manyLongTextsTakeTurns() async throws {
@@ -261,7 +261,7 @@ import TransferQRewards
 
     @Test func judgesGiveTheLogOddsOfYes() async throws {
         let (model, _, _) = try await Self.tiny()
-        let reader = await TextReader(model: model)
+        let reader = TextReader(model: model)
         let judge = try await JudgeReward(
             name: "judge", question: "asked: {prompt} said: {response} kind?", yes: "yes", no: "no", reader: reader)
         let conversation = [Message(role: "user", content: "tea {response}?")]
@@ -269,7 +269,7 @@ import TransferQRewards
         let values = try await judge.checkedRewards(for: texts)
         for (text, value) in zip(texts, values) {
             let question = "asked: tea {response}? said: \(text.text) kind?"
-            let prompt = try await model.prompt(for: [Message(role: "user", content: question)])
+            let prompt = try model.prompt(for: [Message(role: "user", content: question)])
             let context = try await LlamaContext(
                 model: model, configuration: .init(cells: 512, sequences: 4, attention: .precise))
             let policy = try await LlamaPolicy(context: context, prompt: prompt)
@@ -288,13 +288,13 @@ import TransferQRewards
     @Test func implicitRewardsComparePrompts() async throws {
         let (model, _, folder) = try await Self.tiny()
         defer { withExtendedLifetime(folder) {} }
-        let settings = ModelRewards(shelf: Self.shelf, likely: [model.path]).catalogue
+        let settings = ModelRewards(models: Self.models, likely: [model.path]).catalogue
         let reward = try await settings.parse(["implicit:{\"a\": {\"system\": \"kind\"}, \"b\": {}, \"beta\": 0.5}"])
         let conversation = [Message(role: "user", content: "tea")]
         var completions = ["yes please", "yes no", "maybe"].map { Completion(conversation: conversation, text: $0) }
         completions[1].isFinished = false
         let values = try await reward.checkedRewards(for: completions)
-        let reader = await TextReader(model: model)
+        let reader = TextReader(model: model)
         for (completion, value) in zip(completions, values) {
             var logs: [Double] = []
             for turns in [[Message(role: "system", content: "kind")] + conversation, conversation] {
@@ -315,13 +315,13 @@ import TransferQRewards
     @Test func headsAreRefusedWhereTheyDoNotBelong() async throws {
         let (head, _) = try await Self.head()
         let (model, _, folder) = try await Self.tiny()
-        let reader = await TextReader(model: model)
+        let reader = TextReader(model: model)
         #expect(throws: LlamaError.self) { try HeadReward(head, name: "head", reader: reader) }
         var lost = head
         lost.backbone = .init(model: "lost.gguf", sha256: "00", type: nil, width: 576)
         let file = folder.file("lost.json").path
         try lost.write(to: file)
-        let catalogue = ModelRewards(shelf: Self.shelf).catalogue
+        let catalogue = ModelRewards(models: Self.models).catalogue
         let error = await #expect(throws: LlamaError.self) { try await catalogue.parse(["head:\(file)"]) }
         #expect(error?.description.contains("lost.gguf") == true)
     }
@@ -333,7 +333,7 @@ import TransferQRewards
         try ModelWriter.tinyModel(to: folder.file("pooled.gguf"), poolingType: type)
         var states: [[PooledState]] = []
         for name in ["plain.gguf", "pooled.gguf"] {
-            let reader = await TextReader(model: try await LlamaModel(path: folder.file(name).path))
+            let reader = TextReader(model: try await LlamaModel(path: folder.file(name).path))
             states.append(try await reader.states(of: ["one", "two three"], after: Self.conversation))
         }
         for (plain, pooled) in zip(states[0], states[1]) {
@@ -369,7 +369,7 @@ import TransferQRewards
         try FileManager.default.removeItem(at: file)
         let whole = try await states(TextReader(model: model))
         #expect(resumed == whole && whole.count == 30)
-        let idle = await TextReader(model: model)
+        let idle = TextReader(model: model)
         #expect(try await states(idle) == whole)
         #expect(await idle.decodedTokens == 0)
     }

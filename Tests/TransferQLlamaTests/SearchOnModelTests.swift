@@ -36,9 +36,9 @@ import TransferQLlama
         return try await withThrowingTaskGroup(of: (Int, Answer).self) { group in
             for (setting, without) in comparison.settings.enumerated() {
                 let task = try await DecodingTask(
-                    reference: LlamaPolicy(context: context, prompt: model.prompt(for: [question]), share: 12),
+                    reference: LlamaPolicy(context: context, prompt: model.prompt(for: [question]), rolloutLimit: 12),
                     baseline: LlamaPolicy(
-                        context: context, prompt: model.prompt(for: [kindness, question]), share: 12),
+                        context: context, prompt: model.prompt(for: [kindness, question]), rolloutLimit: 12),
                     reward: reward, maximumLength: comparison.length, seed: 3)
                 let speed: [String: ParameterValue] = without.isEmpty ? [:] : ["without": .text(without)]
                 let method = try DecodingMethods.make(name, parameters.merging(speed) { $1 }).method

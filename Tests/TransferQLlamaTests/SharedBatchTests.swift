@@ -35,7 +35,7 @@ import TransferQLlama
         let model = try await RealModel.precise()
         let context = try await LlamaContext(
             model: model, configuration: .init(cells: 256, sequences: 8, attention: .precise))
-        let text = try await model.prompt(
+        let text = try model.prompt(
             for: [Message(role: "user", content: "Where does the rain that falls on a river go?")])
         let (short, cells) = (Array(text.prefix(14)), context.cells)
         let alone = try await context.logLoss(of: short)
@@ -85,7 +85,7 @@ import TransferQLlama
         let pair = try await Self.pair()
         let (tokens, logs) = try await Self.path(of: pair.one, length: 6)
         _ = try await pair.other.propose(after: [], count: 1)
-        // The trunk falls back to the prompt.
+        // The prefix sequence falls back to the prompt.
         _ = try await pair.one.propose(after: [tokens[1]], count: 1)
         let before = (await pair.context.decodedBatches, await pair.context.decodedTokens)
         try await pair.one.prepare(after: Array(tokens.prefix(2)), along: Array(tokens[2...]))

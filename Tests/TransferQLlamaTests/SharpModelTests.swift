@@ -154,7 +154,7 @@ import TransferQRewards
                 key == "n" || !["greedy", "sample", "best-of-n"].contains(name)
             })[0].method
         let task = try await sharp.task(
-            number, in: context, reward: SmoothReward(seed: sharp.seed), length: 8, share: 12)
+            number, in: context, reward: SmoothReward(seed: sharp.seed), length: 8, rolloutLimit: 12)
         return try await Answer(task, method)
     }
 
@@ -317,7 +317,7 @@ import TransferQRewards
             for pooling in [LinearHead.Pooling.mean, .last, .end] {
                 let head = LinearHead(backbone: backbone, template: .chat, pooling: pooling, weights: weights, bias: 0)
                 func reward() async throws -> (any RewardModel, TextReader) {
-                    let reader = await TextReader(model: sharp.model, threads: 1)
+                    let reader = TextReader(model: sharp.model, threads: 1)
                     return (try HeadReward(head, name: "head", reader: reader), reader)
                 }
                 let (kept, reader) = try await reward()

@@ -22,6 +22,13 @@ package final class Turn: Sendable {
     ///
     /// - Throws: `CancellationError` when the task is cancelled before it has the turn; there is nothing to pass on then.
     package nonisolated(nonsending) func take() async throws {
+        try Task.checkCancellation()
+        let isFree = state.withLock { state in
+            defer { state.isTaken = true }
+            return !state.isTaken
+        }
+        // Nobody to wait for, and no other thread to go through.
+        if isFree { return }
         let number = state.withLock { state in
             state.arrivals += 1
             return state.arrivals

@@ -97,7 +97,7 @@ struct RewardCalibrateCommand: AsyncParsableCommand {
         head.squash = nil
         let file = try await ModelFiles.store.file(
             of: head.backbone, head: rewards.reward[0], likely: [try await ModelFiles.path(rewards.model)])
-        let reader = await TextReader(
+        let reader = TextReader(
             model: try await ModelFiles.load(file), template: head.template, threads: rewards.threads)
         return try HeadReward(head, name: rewards.reward[0], reader: reader)
     }

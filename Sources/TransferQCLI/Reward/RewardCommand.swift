@@ -24,7 +24,7 @@ struct RewardCommand: ParsableCommand {
                 """)
 
         func run() {
-            let kinds = ModelRewards(shelf: ModelFiles.shelf).catalogue.kinds
+            let kinds = ModelRewards(models: ModelFiles.models).catalogue.kinds
             let rows = kinds.map { ["\($0.name):\($0.argument)", $0.summary] }
             let width = rows.map { $0[0].count }.max() ?? 0
             func line(_ name: String, _ text: String) -> String {

@@ -98,7 +98,7 @@ struct RewardFitCommand: AsyncParsableCommand {
         let name = model ?? "\(KnownModel.demonstration.name)@f32"
         let loaded = try await ModelFiles.load(try await ModelFiles.path(name))
         let backbone = try await ModelFiles.store.backbone(of: loaded)
-        let reader = await TextReader(model: loaded, template: template, threads: threads)
+        let reader = TextReader(model: loaded, template: template, threads: threads)
         let clock = ContinuousClock()
         let start = clock.now
         let features = try await FitFeatures(training, path: data, backbone: backbone, reader: reader)

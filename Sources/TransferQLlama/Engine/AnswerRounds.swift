@@ -11,8 +11,7 @@
 ///     await rounds.leave(number)
 ///
 /// What an answer awaits while it runs must not depend on another answer of the same rounds.
-@InferenceActor
-public final class AnswerRounds {
+public actor AnswerRounds {
     /// The answer that the current task works on; nil outside of rounds.
     @TaskLocal static var current: Member?
 
@@ -26,7 +25,7 @@ public final class AnswerRounds {
         /// Not there yet; nobody runs before all are.
         case absent
         /// Runs when its turn comes.
-        case ready(resume: () -> Void)
+        case ready(resume: @Sendable () -> Void)
         case running
         /// Waits for a batch.
         case waiting
@@ -35,6 +34,7 @@ public final class AnswerRounds {
 
     /// Contexts whose batches the answers share.
     public let contexts: [LlamaContext]
+    private nonisolated let thread: InferenceThread
     private var states: [State]
     /// Batches of this round that are not computed yet.
     private var underWay = 0
@@ -42,11 +42,14 @@ public final class AnswerRounds {
     /// - Parameters:
     ///   - members: answers worked on at the same time, ≥ 1, numbered from 0; everyone must come or leave.
     ///   - contexts: of one lane, in the order in which they compute.
-    public init(members: Int, contexts: [LlamaContext]) {
+    public init(members: Int, contexts: [LlamaContext]) async {
         states = [State](repeating: .absent, count: max(1, members))
         self.contexts = contexts
-        for context in contexts { context.rounds = self }
+        thread = contexts.first?.thread ?? InferenceLane.current.thread
+        for context in contexts { context.queue.rounds = self }
     }
+
+    public nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
 
     /// Works on an answer in the place `number` when it is its turn. Afterwards the turn stays with the place, which must run
     /// another answer or leave; after an error it has left.
@@ -85,7 +88,7 @@ public final class AnswerRounds {
     }
 
     /// A member has what it waited for, and is told so when its turn comes.
-    func ready(_ member: Member, resume: @escaping () -> Void) {
+    func ready(_ member: Member, resume: @escaping @Sendable () -> Void) {
         states[member.number] = .ready(resume: resume)
     }
 
@@ -103,7 +106,7 @@ public final class AnswerRounds {
     /// Lets the next one run, or has batches formed when all wait.
     private func goOn() {
         guard underWay == 0 else { return }
-        var first: (number: Int, resume: () -> Void)?
+        var first: (number: Int, resume: @Sendable () -> Void)?
         for (number, state) in states.enumerated() {
             switch state {
             case .absent, .running: return
@@ -115,8 +118,8 @@ public final class AnswerRounds {
             states[first.number] = .running
             return first.resume()
         }
-        let waited = contexts.filter(\.isWaitedFor)
+        let waited = contexts.map(\.queue).filter(\.isWaitedFor)
         underWay = waited.count
-        for context in waited { context.decodeNext() }
+        for queue in waited { queue.decodeWhenIdle() }
     }
 }

@@ -20,7 +20,6 @@ public struct BatchWidth: Codable, Sendable {
     ///
     /// - Parameter threads: one for each processor when nil.
     /// - Throws: ``LlamaError``, or `CancellationError`.
-    @InferenceActor
     public static func of(_ model: LlamaModel, threads: Int?, store: ModelStore) async throws -> BatchWidth {
         let folder = store.root.appending(path: "speeds", directoryHint: .isDirectory)
         let count = threads ?? ProcessInfo.processInfo.activeProcessorCount
@@ -58,36 +57,42 @@ public struct BatchWidth: Codable, Sendable {
         return width
     }
 
-    /// Decodes batches of every width; takes as long as some 400 tokens, or a few seconds.
-    @InferenceActor
-    static func measure(_ model: LlamaModel) async throws -> BatchWidth {
-        let most = widths.last ?? 1
-        let context = try LlamaContext(
-            model: model, configuration: .init(cells: 512, sequences: most + 1, attention: .matrix))
+    private static func measure(_ model: LlamaModel) async throws -> BatchWidth {
+        let context = try await LlamaContext(
+            model: model, configuration: .init(cells: 512, sequences: (widths.max() ?? 1) + 1, attention: .matrix))
+        let seconds = try await context.secondsOfBatches(widths: widths)
+        return BatchWidth(speeds: Dictionary(uniqueKeysWithValues: seconds.map { ($0, Double($0) / $1) }))
+    }
+}
+
+extension LlamaContext {
+    /// The shortest time of a batch of every width; takes as long as some 400 tokens, or a few seconds.
+    fileprivate func secondsOfBatches(widths: [Int]) async throws -> [Int: Double] {
         let size = model.tokenizer.size
         func token(_ number: Int) -> Token { Token((number * 97 + 11) % size) }
-        let trunk = try context.cache.lease()
+        let prompt = try cache.lease()
         let length = 64
-        try await context.decode(
-            (0..<length).map { .init(token: token($0), position: $0, sequence: trunk, isOutput: false) },
+        try await queue.decode(
+            (0..<length).map { .init(token: token($0), position: $0, sequence: prompt, isOutput: false) },
             signal: AbortSignal()
         ) { _, _ in }
         let clock = ContinuousClock()
         let start = clock.now
-        var seconds: [Int: [Double]] = [:]
+        var seconds: [Int: Double] = [:]
         for round in 0..<4 where round < 2 || (clock.now - start) < .seconds(3) {
             for width in widths {
                 try Task.checkCancellation()
                 let entries = try (0..<width).map { index in
-                    LlamaContext.Entry(
+                    DecodeWork.Entry(
                         token: token(round + index), position: length,
-                        sequence: try context.cache.fork(trunk, length: length), isOutput: true)
+                        sequence: try cache.fork(prompt, length: length), isOutput: true)
                 }
                 let begin = clock.now
-                try await context.decode(entries, signal: AbortSignal()) { _, _ in }
-                if round > 0 { seconds[width, default: []].append((clock.now - begin) / .seconds(1)) }  // caches fill
+                try await queue.decode(entries, signal: AbortSignal()) { _, _ in }
+                // Caches fill in the first round.
+                if round > 0 { seconds[width] = min(seconds[width] ?? .infinity, (clock.now - begin) / .seconds(1)) }
             }
         }
-        return BatchWidth(speeds: Dictionary(uniqueKeysWithValues: seconds.map { ($0, Double($0) / ($1.min() ?? 1)) }))
+        return seconds
     }
 }

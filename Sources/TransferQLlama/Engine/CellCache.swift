@@ -1,40 +1,22 @@
 /// The sequences of a context: which are leased, and which of its cells they hold.
 ///
 /// A sequence is leased, forked and trimmed; forks share the cells of what they have in common, so forking copies nothing.
-/// llama.cpp's memory must be left alone while it computes, so what is asked for meanwhile is done right afterwards, in order.
-@InferenceActor
-final class CellCache {
+final class CellCache: @unchecked Sendable {  // used on `thread` alone, which every lease and every count check
     /// Most tokens that all sequences can hold together.
     let cells: Int
     private let backend: any ContextBackend
     private let pool: SequencePool
     private var ledger: CellLedger
     private var keepers: [WeakKeeper] = []
-    /// Whether a sequence can be cut to a part of what it holds.
-    private let canCut: Bool
-    private var edits: [Edit] = []
-    /// Whether llama.cpp computes right now.
-    var isComputing = false {
-        didSet {
-            guard !isComputing else { return }
-            for edit in edits { apply(edit) }
-            edits = []
-        }
-    }
+    private let thread: InferenceThread
 
     private struct WeakKeeper {
         weak var keeper: (any CellKeeper)?
     }
 
-    private enum Edit {
-        case share(Range<Int32>, of: Int32, with: Int32)
-        case remove(Int32, from: Int32)
-        case clear
-    }
-
-    init(backend: any ContextBackend, canCut: Bool, sequences: Int) {
+    init(backend: any ContextBackend, sequences: Int, thread: InferenceThread) {
+        self.thread = thread
         self.backend = backend
-        self.canCut = canCut
         cells = backend.cells
         pool = SequencePool(count: sequences)
         ledger = CellLedger(sequences: sequences)
@@ -57,7 +39,7 @@ final class CellCache {
     /// Free sequences and cells; what is kept only to save work is given up, the oldest keeper's first, until they are as
     /// many as needed.
     func room(sequences: Int, cells needed: Int) -> (sequences: Int, cells: Int) {
-        for entry in keepers where !hasRoom(sequences: sequences, cells: needed) { entry.keeper?.dropBranches() }
+        for entry in keepers where !hasRoom(sequences: sequences, cells: needed) { entry.keeper?.giveUpBranches() }
         reclaim()
         return (pool.size - pool.leasedCount, cells - ledger.used)
     }
@@ -76,7 +58,7 @@ final class CellCache {
 
     /// Takes back what is kept only to save work.
     private func evictBranches() {
-        for entry in keepers { entry.keeper?.dropBranches() }
+        for entry in keepers { entry.keeper?.giveUpBranches() }
         reclaim()
     }
 
@@ -102,23 +84,14 @@ final class CellCache {
 
     /// Lets `sequence`, which holds what stands before, share the cells that `branch` has at `positions`.
     func adopt(_ positions: Range<Int>, of branch: SequenceLease, into sequence: SequenceLease) {
-        edit(.share(Int32(positions.lowerBound)..<Int32(positions.upperBound), of: branch.id, with: sequence.id))
-        ledger.share(positions, of: branch.id, with: sequence.id)
+        backend.copy(Int32(positions.lowerBound)..<Int32(positions.upperBound), of: branch.id, to: sequence.id)
+        ledger.copy(positions, of: branch.id, to: sequence.id)
     }
 
     /// Forgets what a sequence holds from `position` on.
-    func trim(_ sequence: SequenceLease, from position: Int) throws {
-        guard isTrimmed(sequence, to: position) else {
-            throw LlamaError.decodeFailed(code: 0, reason: "the cache could not be trimmed")
-        }
-    }
-
-    /// Cuts a sequence to `length` tokens; whether it could be done.
-    func isTrimmed(_ sequence: SequenceLease, to length: Int) -> Bool {
-        guard canCut || length == 0 || length >= ledger.length(of: sequence.id) else { return false }
-        edit(.remove(sequence.id, from: Int32(length)))
-        ledger.trim(sequence.id, from: length)
-        return true
+    func trim(_ sequence: SequenceLease, from position: Int) {
+        backend.remove(sequence.id, from: Int32(position))
+        ledger.trim(sequence.id, from: position)
     }
 
     /// Tokens that a sequence holds.
@@ -133,7 +106,7 @@ final class CellCache {
     /// Takes cells for new tokens at the ends of their sequences.
     ///
     /// - Throws: ``LlamaError/contextFull(needed:cells:)``.
-    func add(_ entries: [LlamaContext.Entry]) throws {
+    func add(_ entries: [DecodeWork.Entry]) throws {
         guard makesRoom(for: entries.count) else {
             throw LlamaError.contextFull(needed: ledger.used + entries.count, cells: cells)
         }
@@ -143,30 +116,18 @@ final class CellCache {
     /// Empties the sequences whose holders have gone. When nobody holds any, the context is as good as new: where llama.cpp
     /// puts the next tokens, and with it the last bits of what they come to, does not depend on what it held before.
     private func reclaim() {
+        thread.checkIsolated()
         let ids = pool.reclaim()
         for id in ids {
-            edit(.remove(id, from: 0))
+            backend.remove(id, from: 0)
             ledger.trim(id, from: 0)
         }
-        if !ids.isEmpty, pool.leasedCount == 0 { edit(.clear) }
-    }
-
-    private func edit(_ edit: Edit) {
-        if isComputing { edits.append(edit) } else { apply(edit) }
-    }
-
-    private func apply(_ edit: Edit) {
-        switch edit {
-        case .share(let positions, let source, let target): backend.share(positions, of: source, with: target)
-        case .remove(let sequence, let position): backend.remove(sequence, from: position)
-        case .clear: backend.clear()
-        }
+        if !ids.isEmpty, pool.leasedCount == 0 { backend.clear() }
     }
 }
 
 /// Holds sequences of a context that only save work.
-@InferenceActor
 protocol CellKeeper: AnyObject {
     /// Gives them up.
-    func dropBranches()
+    func giveUpBranches()
 }

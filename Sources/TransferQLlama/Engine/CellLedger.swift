@@ -30,7 +30,7 @@ struct CellLedger {
     }
 
     /// Lets `target` hold the cells of `source` at `positions`, which continue what it holds.
-    mutating func share(_ positions: Range<Int>, of source: Int32, with target: Int32) {
+    mutating func copy(_ positions: Range<Int>, of source: Int32, to target: Int32) {
         let cells = held[Int(source)][positions]
         held[Int(target)] += cells
         for cell in cells { holders[Int(cell)] += 1 }

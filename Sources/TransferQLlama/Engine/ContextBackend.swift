@@ -13,7 +13,7 @@ package protocol ContextBackend: AnyObject, Sendable {
     func set(_ row: Int, to entry: BackendRow)
     /// Whether the next call works out hidden states.
     func setWantsStates(_ wantsStates: Bool)
-    /// Computes the first so many rows, nothing for none; takes long, and must be left alone meanwhile.
+    /// Computes the first so many rows, nothing for none; takes long, and the thread with it.
     ///
     /// - Parameter threads: as many as before when nil.
     func decode(_ rows: Int32, threads: Int?) -> DecodeOutcome
@@ -23,7 +23,7 @@ package protocol ContextBackend: AnyObject, Sendable {
     func state(at row: Int32) -> UnsafePointer<Float>?
 
     /// Lets a sequence share the cells that another has at some positions.
-    func share(_ positions: Range<Int32>, of source: Int32, with target: Int32)
+    func copy(_ positions: Range<Int32>, of source: Int32, to target: Int32)
     /// Empties all sequences, none of which is in use.
     func clear()
     /// Takes from a sequence what it holds from a position on.

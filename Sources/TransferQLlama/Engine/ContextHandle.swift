@@ -3,7 +3,7 @@ import Foundation
 
 /// A context of llama.cpp with a batch to fill; both are freed with their last user.
 final class ContextHandle: ContextBackend {
-    // Used on the inference actor, and on a lane while that leaves it alone; freed when nobody can.
+    // Used by one context or classifier, on one thread at a time; freed when nobody can.
     nonisolated(unsafe) let pointer: OpaquePointer
     /// Nil for a model that keeps nothing between calls.
     nonisolated(unsafe) let memory: llama_memory_t?
@@ -14,11 +14,11 @@ final class ContextHandle: ContextBackend {
 
     /// - Parameters:
     ///   - batchSize: most tokens of one call, which are computed in one piece.
+    ///   - threads: of a call, unless that says otherwise.
     ///   - adjust: the last word on the parameters.
     /// - Throws: ``LlamaError/contextRefused(cells:reason:)``.
-    @InferenceActor
     init(
-        model: LlamaModel, configuration: LlamaContext.Configuration, batchSize: Int,
+        model: LlamaModel, configuration: LlamaContext.Configuration, batchSize: Int, threads: Int,
         adjust: (inout llama_context_params) -> Void
     ) throws {
         var parameters = llama_context_default_params()
@@ -26,7 +26,7 @@ final class ContextHandle: ContextBackend {
         parameters.n_batch = UInt32(batchSize)
         parameters.n_ubatch = UInt32(batchSize)
         parameters.n_seq_max = UInt32(configuration.sequences)
-        parameters.n_threads = Int32(InferenceLane.threads(wanted: configuration.threads))
+        parameters.n_threads = Int32(threads)
         parameters.n_threads_batch = parameters.n_threads
         parameters.kv_unified = true  // otherwise a partial fork ends the process
         switch configuration.attention {
@@ -63,7 +63,7 @@ final class ContextHandle: ContextBackend {
         parameters.cb_eval_user_data = parameters.abort_callback_data
         adjust(&parameters)
         LlamaLibrary.forgetLog()
-        guard let pointer = llama_init_from_model(model.handle.pointer, parameters) else {
+        guard let pointer = model.handle.exclusively({ llama_init_from_model($0, parameters) }) else {
             throw LlamaError.contextRefused(
                 cells: configuration.cells, reason: LlamaLibrary.firstComplaint(otherwise: "no reason was given"))
         }
@@ -93,14 +93,14 @@ final class ContextHandle: ContextBackend {
         llama_get_embeddings_ith(pointer, row).map { UnsafePointer($0) }
     }
 
-    func share(_ positions: Range<Int32>, of source: Int32, with target: Int32) {
+    func copy(_ positions: Range<Int32>, of source: Int32, to target: Int32) {
         llama_memory_seq_cp(memory, source, target, positions.lowerBound, positions.upperBound)
     }
 
     func clear() { llama_memory_clear(memory, false) }
 
     func remove(_ sequence: Int32, from position: Int32) {
-        // Fails only where a part is to go that cannot, which is asked before.
+        // Fails only for models that keep one state for all positions, which are not loaded.
         _ = llama_memory_seq_rm(memory, sequence, position, -1)
     }
 

@@ -5,29 +5,26 @@ import Foundation
 ///
 /// llama.cpp accepts adapters of which it applies nothing: without tensors, or with tensors for weights that it multiplies
 /// nothing by. Loading one here therefore decodes a token and looks which tensors take part.
-@InferenceActor
-public final class LlamaAdapter {
+public final class LlamaAdapter: Sendable {
     let model: LlamaModel
-    let pointer: OpaquePointer
-    public nonisolated let path: String
+    private let handle: AdapterHandle
+    public let path: String
     /// Names of the weights that the adapter changes, e.g. `blk.0.attn_q.weight`, in order.
-    public nonisolated let applied: [String]
+    public let applied: [String]
     /// Names of tensors in the file that change nothing, in order.
-    public nonisolated let ignored: [String]
+    public let ignored: [String]
 
     /// - Throws: ``LlamaError`` when the file is missing, no adapter, made for another model, or changes nothing in this one.
-    public init(path: String, model: LlamaModel) throws {
+    public init(path: String, model: LlamaModel) async throws {
         let tensors = try Self.check(path, for: model.path)
-        LlamaLibrary.forgetLog()
-        guard let pointer = llama_adapter_lora_init(model.handle.pointer, path) else {
-            throw LlamaError.adapterRejected(
-                path: path, model: model.path,
-                reason: LlamaLibrary.firstComplaint(otherwise: "llama.cpp refused it"))
+        let threads = InferenceLane.threads(wanted: nil)
+        let (handle, used) = try await BlockingWork.run { _ in
+            let handle = try AdapterHandle(path: path, model: model)
+            return (handle, try Self.tensorsUsed(by: handle, path: path, model: model, threads: threads))
         }
-        self.pointer = pointer
+        self.handle = handle
         self.model = model
         self.path = path
-        let used = try Self.tensorsUsed(by: pointer, path: path, model: model)
         applied = tensors.filter { used.contains($0 + Self.suffixes[0]) }
         let changing = Set(applied)
         ignored = tensors.filter { !changing.contains($0) }
@@ -38,21 +35,25 @@ public final class LlamaAdapter {
         }
     }
 
-    // The model keeps a list of its adapters, so they come and go on one thread.
-    isolated deinit { llama_adapter_lora_free(pointer) }
+    /// Has a context's model compute under the adapter.
+    func apply(to context: ContextHandle) throws {
+        guard handle.isApplied(to: context) else {
+            throw LlamaError.adapterRejected(path: path, model: model.path, reason: "llama.cpp could not apply it")
+        }
+    }
 
     /// What is worth telling: nil when the whole adapter applies.
-    public nonisolated var notice: String? {
+    public var notice: String? {
         guard !ignored.isEmpty else { return nil }
         return "of the adapter \(path) llama.cpp applies \(applied.count) of \(applied.count + ignored.count) tensors "
             + "(\(Self.list(applied))) and ignores the others (\(Self.list(ignored))); "
             + "for all of it, merge the adapter into its model ahead of the conversion to GGUF"
     }
 
-    nonisolated static let suffixes = [".lora_a", ".lora_b"]
+    static let suffixes = [".lora_a", ".lora_b"]
 
     /// Names of weights, those of all layers together, as `blk.N.attn_q.weight (30 layers)`.
-    package nonisolated static func list(_ names: [String]) -> String {
+    package static func list(_ names: [String]) -> String {
         Dictionary(grouping: names) { $0.replacing(/\.[0-9]+\./, with: ".N.") }
             .sorted { $0.key < $1.key }
             .map { $1.count > 1 ? "\($0) (\($1.count) layers)" : $1[0] }
@@ -60,7 +61,7 @@ public final class LlamaAdapter {
     }
 
     /// The weights that an adapter file has tensors for, each once.
-    nonisolated static func targets(_ header: GGUFHeader) -> [String] {
+    static func targets(_ header: GGUFHeader) -> [String] {
         let names = header.tensors.map { tensor in
             suffixes.first(where: tensor.name.hasSuffix).map { String(tensor.name.dropLast($0.count)) } ?? tensor.name
         }
@@ -74,7 +75,7 @@ public final class LlamaAdapter {
     /// - Throws: ``LlamaError`` when it is no adapter, is cut, has no tensors, or changes embeddings that `model` uses for
     ///   its outputs as well, on which llama.cpp ends the process.
     @discardableResult
-    nonisolated static func check(_ path: String, for model: String) throws -> [String] {
+    static func check(_ path: String, for model: String) throws -> [String] {
         func rejected(_ reason: String) -> LlamaError { .adapterRejected(path: path, model: model, reason: reason) }
         let header = try GGUFHeader(path)
         guard header.kind == .adapter else {
@@ -99,12 +100,12 @@ public final class LlamaAdapter {
 
     /// The names of the adapter's tensors that take part in decoding a token.
     private static func tensorsUsed(
-        by adapter: OpaquePointer, path: String, model: LlamaModel
+        by adapter: AdapterHandle, path: String, model: LlamaModel, threads: Int
     ) throws -> Set<String> {
         final class Names { var all: Set<String> = [] }
         let names = Names()
         let handle = try ContextHandle(
-            model: model, configuration: .init(cells: 256, sequences: 1), batchSize: 32
+            model: model, configuration: .init(cells: 256, sequences: 1), batchSize: 32, threads: threads
         ) { parameters in
             parameters.pooling_type = LLAMA_POOLING_TYPE_NONE
             // Asked ahead of every operation, with its operands; the answer is that nothing needs to be looked at afterwards.
@@ -117,9 +118,7 @@ public final class LlamaAdapter {
             }
             parameters.cb_eval_user_data = Unmanaged.passUnretained(names).toOpaque()
         }
-        var adapters: [OpaquePointer?] = [adapter]
-        var scales: [Float] = [1]
-        guard llama_set_adapters_lora(handle.pointer, &adapters, 1, &scales) == 0 else {
+        guard adapter.isApplied(to: handle) else {
             throw LlamaError.adapterRejected(path: path, model: model.path, reason: "llama.cpp could not apply it")
         }
         let batch = handle.batch
@@ -133,4 +132,31 @@ public final class LlamaAdapter {
         }
         return withExtendedLifetime(names) { names.all }
     }
+}
+
+/// Frees the adapter with its last user.
+private final class AdapterHandle: Sendable {
+    // Contexts only read it; freed when nobody can.
+    private nonisolated(unsafe) let pointer: OpaquePointer
+    private let model: ModelHandle
+
+    /// - Throws: ``LlamaError/adapterRejected(path:model:reason:)``.
+    init(path: String, model: LlamaModel) throws {
+        LlamaLibrary.forgetLog()
+        guard let pointer = model.handle.exclusively({ llama_adapter_lora_init($0, path) }) else {
+            throw LlamaError.adapterRejected(
+                path: path, model: model.path,
+                reason: LlamaLibrary.firstComplaint(otherwise: "llama.cpp refused it"))
+        }
+        self.pointer = pointer
+        self.model = model.handle
+    }
+
+    func isApplied(to context: ContextHandle) -> Bool {
+        var adapters: [OpaquePointer?] = [pointer]
+        var scales: [Float] = [1]
+        return llama_set_adapters_lora(context.pointer, &adapters, 1, &scales) == 0
+    }
+
+    deinit { model.exclusively { _ in llama_adapter_lora_free(pointer) } }
 }

@@ -7,20 +7,15 @@ extension LlamaContext {
     public func logLoss(of tokens: [Token]) async throws -> Double {
         let sequence = try cache.lease()
         let entries = tokens.indices.map { index in
-            Entry(token: tokens[index], position: index, sequence: sequence, isOutput: index + 1 < tokens.count)
+            DecodeWork.Entry(
+                token: tokens[index], position: index, sequence: sequence, isOutput: index + 1 < tokens.count)
         }
         var loss = 0.0
-        try await decode(entries, signal: AbortSignal()) { index, output in
+        try await queue.decode(entries, signal: AbortSignal()) { index, output in
             let logProbability = output.logits.logProbability(of: tokens[index + 1])
             guard logProbability.isFinite else { throw LlamaError.logitsNotNumeric }
             loss -= logProbability
         }
         return loss
-    }
-}
-
-extension LlamaContext.Entry {
-    init(token: Token, position: Int, sequence: SequenceLease, isOutput: Bool) {
-        self.init(token: token, position: position, sequences: [sequence], isOutput: isOutput)
     }
 }

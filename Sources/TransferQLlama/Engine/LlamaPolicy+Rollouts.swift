@@ -30,15 +30,68 @@ extension LlamaPolicy {
         var lacksState = false
     }
 
-    /// Rolls out from the trunk, which holds the response: what all starts begin with in one batch, equal beginnings once,
-    /// then one batch per position; in several waves when there are more than the context holds.
+    /// What is rolled out together.
+    private struct Wave {
+        let jobs: [Job]
+        let request: RolloutRequest
+        let tokenizer: any Tokenizer
+        /// Tokens of prompt and response.
+        let start: Int
+
+        /// The rollouts of a job, from the logits after its text.
+        func begin(_ job: Int, pool: StatePool?, _ logits: LogitRow) throws -> [Row] {
+            try jobs[job].numbers.map { number in
+                var row = Row(
+                    job: job, noise: jobs[job].start.noise(rollout: number), rollout: jobs[job].start.beginning,
+                    position: start + jobs[job].text.count - 1, pool: pool)
+                row.isDone = jobs[job].isEnded || row.rollout.tokens.count >= jobs[job].start.maximumLength
+                if !row.isDone { try append(to: &row, logits) }
+                return row
+            }
+        }
+
+        /// Chooses the next token of a rollout.
+        func append(to row: inout Row, _ logits: LogitRow) throws {
+            let uniform = row.noise.derived(row.rollout.tokens.count)
+            let start = jobs[row.job].start
+            var text = request.constraint == nil ? [] : request.response + start.prefix + row.rollout.tokens
+            let allowed = request.constraint?.tokens(after: text[...])
+            guard let (top, normaliser) = logits.summary else { throw LlamaError.logitsNotNumeric }
+            let notes = request.candidateCount > 0 && row.rollout.candidates.count == row.rollout.tokens.count
+            let (choice, candidates) = logits.restricted(to: allowed) { logits in
+                (
+                    request.sampling.isGreedy
+                        ? allowed == nil ? top : logits.top?.token
+                        : request.sampling.choose(from: logits, uniform: uniform.uniform),
+                    notes
+                        ? logits.candidates(
+                            count: min(request.candidateCount, allowed?.count ?? .max), normaliser: normaliser) : []
+                )
+            }
+            guard let token = choice else { throw LlamaError.logitsNotNumeric }
+            if notes { row.rollout.candidates.append(candidates) }
+            row.rollout.tokens.append(token)
+            row.rollout.logProbabilities.append(Double(logits.logits[Int(token)]) - normaliser)
+            row.position += 1
+            text.append(token)
+            let isEnded = tokenizer.isEnd(token) || request.constraint?.ends(text[...]) ?? false
+            if isEnded { row.rollout.finishReason = .stop }
+            row.isDone = row.rollout.finishReason == .stop || row.rollout.tokens.count >= start.maximumLength
+            row.lacksState = row.isDone && row.rollout.finishReason != .stop && request.wantsStates
+        }
+    }
+
+    /// Rolls out from the prefix sequence, which holds the response: what all starts begin with in one batch, equal
+    /// beginnings once, then one batch per position; in several waves when there are more than the context holds.
     func rollOut(_ request: RolloutRequest, signal: AbortSignal) async throws -> [[Rollout]] {
         let ended = request.starts.map { start in
             start.prefix.last.map(tokenizer.isEnd) ?? false
                 || request.constraint?.ends((request.response + start.prefix)[...]) ?? false
         }
         let needed = request.starts.map { $0.prefix.count + $0.maximumLength }.max() ?? 0
-        guard start + needed <= limit else { throw LlamaError.contextFull(needed: start + needed, cells: limit) }
+        guard prefix.start + needed <= limit else {
+            throw LlamaError.contextFull(needed: prefix.start + needed, cells: limit)
+        }
         var results = request.starts.enumerated().map { index, start in
             // A start that asks for nothing, or whose response is over.
             let isOpen = start.maximumLength > 0 && !ended[index]
@@ -49,8 +102,9 @@ extension LlamaPolicy {
             Job(start: $0.element, index: $0.offset, numbers: $0.element.numbers)
         }[...]
         while !jobs.isEmpty {
-            let wave = nextWave(of: &jobs)
-            for (job, rollouts) in zip(wave, try await rollOut(wave, of: request, signal: signal)) {
+            let wave = Wave(
+                jobs: nextWave(of: &jobs), request: request, tokenizer: tokenizer, start: prefix.start)
+            for (job, rollouts) in zip(wave.jobs, try await rollOut(wave, signal: signal)) {
                 results[job.index] += rollouts
             }
         }
@@ -62,7 +116,7 @@ extension LlamaPolicy {
         func cells(_ job: Job) -> Int { job.text.count + job.numbers.count * (job.start.maximumLength + 1) }
         let room = context.cache.room(
             sequences: jobs.reduce(0) { $0 + $1.numbers.count }, cells: jobs.reduce(0) { $0 + cells($1) })
-        var (sequences, left) = (min(room.sequences, share), room.cells)
+        var (sequences, left) = (min(room.sequences, rolloutLimit), room.cells)
         var wave: [Job] = []
         while let job = jobs.first, sequences > 0 || wave.isEmpty {
             let affordable = max(0, left - job.text.count) / (job.start.maximumLength + 1)
@@ -84,39 +138,30 @@ extension LlamaPolicy {
         return wave
     }
 
-    private func rollOut(
-        _ jobs: [Job], of request: RolloutRequest, signal: AbortSignal
-    ) async throws -> [[Rollout]] {
-        var rows: [Row]
+    private func rollOut(_ wave: Wave, signal: AbortSignal) async throws -> [[Rollout]] {
+        let rows: [Row]
         do {
-            rows = try await plant(jobs, request, signal: signal)
-            try await extend(&rows, jobs, request, signal: signal)
+            rows = try await extend(try await begin(wave, signal: signal), of: wave, signal: signal)
         } catch {
             // What was decoded of them is not to be trusted.
-            branches = []
+            branches.all = []
             throw error
         }
-        keepBranches(rows, jobs, request)
-        var results = jobs.map { _ in [Rollout]() }
+        keepBranches(rows, of: wave)
+        var results = wave.jobs.map { _ in [Rollout]() }
         for row in rows {
             var rollout = row.rollout
-            if request.wantsStates, let source = stateSource { rollout.state = row.pool?.pooled(source) }
+            if wave.request.wantsStates, let source = stateSource { rollout.state = row.pool?.pooled(source) }
             results[row.job].append(rollout)
         }
         return results
     }
 
-    /// A token that some jobs share, with all that stands before it.
-    private struct Node {
-        let token: Token
-        let depth: Int
-        var jobs: [Int]
-    }
-
     /// Decodes what the rollouts begin with, each shared beginning once and nothing that a branch still holds, and chooses
     /// the first token of every rollout.
-    private func plant(_ jobs: [Job], _ request: RolloutRequest, signal: AbortSignal) async throws -> [Row] {
-        let pool = request.wantsStates ? trunkPool() : nil
+    private func begin(_ wave: Wave, signal: AbortSignal) async throws -> [Row] {
+        let (jobs, request, start) = (wave.jobs, wave.request, wave.start)
+        let pool = request.wantsStates ? prefix.pool() : nil
         let texts = jobs.map(\.text)
         var sequences: [SequenceLease?] = []
         var depths: [Int] = []
@@ -126,43 +171,33 @@ extension LlamaPolicy {
             sequences.append(text.isEmpty ? nil : try context.cache.fork(source, length: start + depth))
         }
         // Only now: the forks hold what they need.
-        branches = []
-        var nodes: [Node] = []
-        var places: [ArraySlice<Token>: Int] = [:]
-        for (job, text) in texts.enumerated() where depths[job] < text.count {
-            for depth in depths[job]..<text.count {
-                if let known = places[text[...depth]] {
-                    nodes[known].jobs.append(job)
-                } else {
-                    places[text[...depth]] = nodes.count
-                    nodes.append(Node(token: text[depth], depth: depth, jobs: [job]))
-                }
-            }
-        }
+        branches.all = []
+        let nodes = PrefixTree.union(of: texts, behind: depths)
         let entries = nodes.map { node in
-            LlamaContext.Entry(
-                token: node.token, position: start + node.depth, sequences: node.jobs.compactMap { sequences[$0] },
-                isOutput: request.wantsStates || node.jobs.contains { texts[$0].count == node.depth + 1 })
+            DecodeWork.Entry(
+                token: node.token, position: start + node.depth - 1, sequences: node.value.compactMap { sequences[$0] },
+                isOutput: request.wantsStates || node.value.contains { texts[$0].count == node.depth })
         }
         var pools = [StatePool?](repeating: pool, count: jobs.count)
         var rows: [[Row]] = jobs.map { _ in [] }
         for job in jobs.indices where texts[job].isEmpty {
-            rows[job] = try withTrunkRow { try begin(job, jobs, pool: pool, $0, request) }
+            rows[job] = try prefix.withRow(at: start) { try wave.begin(job, pool: pool, $0) }
         }
-        try await decode(entries, results: .logits(andStates: keepsStates), signal: signal) { entry, output in
+        try await decode(entries, results: .logits(andStates: prefix.keepsStates), signal: signal) {
+            [prefix, branches] entry, output in
             let node = nodes[entry]
-            for job in node.jobs {
+            for job in node.value {
                 if let state = output.state { pools[job]?.add(state) }
-                guard texts[job].count == node.depth + 1 else { continue }
-                rows[job] = try begin(job, jobs, pool: pools[job], output.logits, request)
+                guard texts[job].count == node.depth else { continue }
+                rows[job] = try wave.begin(job, pool: pools[job], output.logits)
                 rows[job][0].sequence = sequences[job]
                 // What a chosen candidate leads to.
                 if let sequence = sequences[job] {
-                    branches.append(
-                        Branch(
-                            tokens: committed + texts[job], sequence: sequence,
+                    branches.all.append(
+                        BranchList.Branch(
+                            tokens: prefix.committed + texts[job], sequence: sequence,
                             known: (
-                                length: start + node.depth + 1, logits: Array(output.logits.logits),
+                                length: start + node.depth, logits: Array(output.logits.logits),
                                 state: output.state.map(Array.init) ?? []
                             )))
                 }
@@ -170,7 +205,7 @@ extension LlamaPolicy {
         }
         // Only now is every beginning decoded, so that the other rollouts can fork it.
         for job in rows.indices {
-            let source = rows[job].first?.sequence ?? trunk
+            let source = rows[job].first?.sequence ?? prefix.lease
             for index in rows[job].indices where rows[job][index].sequence == nil {
                 let row = rows[job][index]
                 guard !row.isDone || row.lacksState else { continue }
@@ -183,100 +218,60 @@ extension LlamaPolicy {
     /// The sequence that holds most of a text behind the response, all but its last token at most, and how much.
     private func closest(to text: [Token], states: Bool) -> (SequenceLease, Int) {
         // States of what is not decoded would be missing.
-        guard !states else { return (trunk, 0) }
-        var best = (trunk, trunkTokens.dropFirst(start).commonPrefixLength(with: text))
-        for branch in branches {
+        guard !states else { return (prefix.lease, 0) }
+        let start = prefix.start
+        var best = (prefix.lease, prefix.tokens.dropFirst(start).commonPrefixLength(with: text))
+        for branch in branches.all {
             let length = branch.tokens.dropFirst(start).commonPrefixLength(with: text)
             if length > best.1 { best = (branch.sequence, length) }
         }
         return (best.0, min(best.1, max(0, text.count - 1)))
     }
 
-    /// The rollouts of a job, from the logits after its text.
-    private func begin(
-        _ job: Int, _ jobs: [Job], pool: StatePool?, _ logits: LogitRow, _ request: RolloutRequest
-    ) throws -> [Row] {
-        try jobs[job].numbers.map { number in
-            var row = Row(
-                job: job, noise: jobs[job].start.noise(rollout: number), rollout: jobs[job].start.beginning,
-                position: start + jobs[job].text.count - 1, pool: pool)
-            row.isDone = jobs[job].isEnded || row.rollout.tokens.count >= jobs[job].start.maximumLength
-            if !row.isDone { try append(to: &row, logits, jobs, request) }
-            return row
-        }
-    }
-
     /// Decodes the last token of every unfinished rollout, one batch per position, until all are finished.
-    private func extend(
-        _ rows: inout [Row], _ jobs: [Job], _ request: RolloutRequest, signal: AbortSignal
-    ) async throws {
+    private func extend(_ begun: [Row], of wave: Wave, signal: AbortSignal) async throws -> [Row] {
+        var rows = begun
         var live = rows.indices.filter { !rows[$0].isDone || rows[$0].lacksState }
         while !live.isEmpty {
-            let entries = live.compactMap { index -> LlamaContext.Entry? in
+            let entries = live.compactMap { index -> DecodeWork.Entry? in
                 guard let sequence = rows[index].sequence, let token = rows[index].rollout.tokens.last else {
                     return nil  // an unfinished rollout has both
                 }
-                return LlamaContext.Entry(
+                return DecodeWork.Entry(
                     token: token, position: rows[index].position, sequence: sequence, isOutput: true)
             }
-            try await decode(entries, results: .logits(andStates: request.wantsStates), signal: signal) {
+            let batch = live
+            try await decode(entries, results: .logits(andStates: wave.request.wantsStates), signal: signal) {
                 entry, output in
-                let index = live[entry]
+                let index = batch[entry]
                 if let state = output.state { rows[index].pool?.add(state) }
                 if rows[index].isDone {
                     rows[index].lacksState = false
                 } else {
-                    try append(to: &rows[index], output.logits, jobs, request)
+                    try wave.append(to: &rows[index], output.logits)
                 }
             }
             live.removeAll { rows[$0].isDone && !rows[$0].lacksState }
         }
-    }
-
-    private func append(to row: inout Row, _ logits: LogitRow, _ jobs: [Job], _ request: RolloutRequest) throws {
-        let uniform = row.noise.derived(row.rollout.tokens.count)
-        var text = request.constraint == nil ? [] : request.response + jobs[row.job].start.prefix + row.rollout.tokens
-        let allowed = request.constraint?.tokens(after: text[...])
-        guard let (top, normaliser) = logits.summary else { throw LlamaError.logitsNotNumeric }
-        let notes = request.candidateCount > 0 && row.rollout.candidates.count == row.rollout.tokens.count
-        let (choice, candidates) = logits.restricted(to: allowed) { logits in
-            (
-                request.sampling.isGreedy
-                    ? allowed == nil ? top : logits.top?.token
-                    : request.sampling.choose(from: logits, uniform: uniform.uniform),
-                notes
-                    ? logits.candidates(
-                        count: min(request.candidateCount, allowed?.count ?? .max), normaliser: normaliser) : []
-            )
-        }
-        guard let token = choice else { throw LlamaError.logitsNotNumeric }
-        if notes { row.rollout.candidates.append(candidates) }
-        row.rollout.tokens.append(token)
-        row.rollout.logProbabilities.append(Double(logits.logits[Int(token)]) - normaliser)
-        row.position += 1
-        text.append(token)
-        if tokenizer.isEnd(token) || request.constraint?.ends(text[...]) ?? false { row.rollout.finishReason = .stop }
-        row.isDone =
-            row.rollout.finishReason == .stop || row.rollout.tokens.count >= jobs[row.job].start.maximumLength
-        row.lacksState = row.isDone && row.rollout.finishReason != .stop && request.wantsStates
+        return rows
     }
 
     /// Greedy rollouts stay decoded: the chosen one goes on. Of sampled ones the beginnings stay.
-    private func keepBranches(_ rows: [Row], _ jobs: [Job], _ request: RolloutRequest) {
-        guard request.sampling.isGreedy else {
+    private func keepBranches(_ rows: [Row], of wave: Wave) {
+        guard wave.request.sampling.isGreedy else {
             // The rollouts' own tokens go with the sequences; what is kept ends with the text.
-            branches = branches.filter { context.cache.isTrimmed($0.sequence, to: $0.tokens.count) }
+            for branch in branches.all { context.cache.trim(branch.sequence, from: branch.tokens.count) }
             return
         }
         let texts = Dictionary(
             rows.compactMap { row in
                 row.sequence.map { sequence in
-                    (sequence.id, Array(committed + jobs[row.job].start.prefix + row.rollout.tokens))
+                    (sequence.id, Array(prefix.committed + wave.jobs[row.job].start.prefix + row.rollout.tokens))
                 }
             }, uniquingKeysWith: { first, _ in first })
-        branches = branches.map { branch in
+        branches.all = branches.all.map { branch in
             let text = texts[branch.sequence.id] ?? branch.tokens
-            return Branch(
+            return BranchList.Branch(
                 tokens: Array(text.prefix(context.cache.length(of: branch.sequence))), sequence: branch.sequence,
                 known: branch.known)
         }

@@ -1,5 +1,6 @@
 import CLlama
 import Foundation
+import Synchronization
 public import TransferQ
 
 /// The weights of a GGUF file, loaded once and shared by every context on them.
@@ -7,15 +8,14 @@ public import TransferQ
 ///     let model = try await LlamaModel(path: "model.gguf")
 ///     let context = try await LlamaContext(model: model)
 ///     let policy = try await LlamaPolicy(context: context, prompt: model.prompt(for: messages))
-@InferenceActor
-public final class LlamaModel {
-    public nonisolated let path: String
+public final class LlamaModel: Sendable {
+    public let path: String
     /// All files of the model: more than one where it is split.
-    public nonisolated var files: [String] { GGUFFile.parts(of: path) }
-    public nonisolated let tokenizer: LlamaTokenizer
+    public var files: [String] { GGUFFile.parts(of: path) }
+    public let tokenizer: LlamaTokenizer
     /// The longest prompt with its answer, in tokens: what the model was trained on, or less where options say so.
-    public nonisolated let contextLength: Int
-    public nonisolated let options: LlamaOptions
+    public let contextLength: Int
+    public let options: LlamaOptions
     let handle: ModelHandle
     /// llama.cpp's own, for measurements that go around this class.
     package nonisolated var pointer: OpaquePointer { handle.pointer }
@@ -89,13 +89,10 @@ public final class LlamaModel {
         hasPreciseWeights = format == "\(LLAMA_FTYPE_ALL_F32.rawValue)"
         hasBrainFloatWeights = format == "\(LLAMA_FTYPE_MOSTLY_BF16.rawValue)"
         parsedTemplate = Self.parseTemplate(of: pointer, vocabulary: vocabulary)
-        let ends = [llama_vocab_eos(vocabulary), llama_vocab_eot(vocabulary)]
-        endToken = ends.first { $0 >= 0 }
-        if case .success(let template)? = parsedTemplate,
-            let closing = template.closing().flatMap(PromptEncoder(model: self).firstMarker)
-        {
-            endToken = closing
-        }
+        let closing = try? parsedTemplate?.get().closing()  // an unreadable template closes nothing
+        endToken =
+            closing.flatMap(tokenizer.firstMarker)
+            ?? [llama_vocab_eos(vocabulary), llama_vocab_eot(vocabulary)].first { $0 >= 0 }
     }
 
     /// What llama.cpp calls the model, e.g. `llama 256M Q8_0`.
@@ -118,23 +115,20 @@ public final class LlamaModel {
     }
 
     /// Whether the file scores texts itself (rank pooling).
-    public nonisolated let isClassifier: Bool
+    public let isClassifier: Bool
     /// Whether the weights have 32 bits. With attention in 32 bits, results then hardly depend on the shape of a batch.
-    public nonisolated let hasPreciseWeights: Bool
+    public let hasPreciseWeights: Bool
     /// Whether the weights have the 16 bits of bfloat16.
-    nonisolated let hasBrainFloatWeights: Bool
+    let hasBrainFloatWeights: Bool
     /// How hidden states are read for rewards: what they are worth shall not depend on who reads them, and with 32 bits
     /// hardly on what is read beside them.
-    public nonisolated var readingAttention: LlamaContext.Attention { hasBrainFloatWeights ? .matrix : .precise }
+    public var readingAttention: LlamaContext.Attention { hasBrainFloatWeights ? .matrix : .precise }
     /// What ends an answer in a conversation: the special token that the chat template closes an assistant's turn with;
     /// the vocabulary's own end where there is no template, or one that closes turns without a special token; nil when
     /// there is none either.
-    public private(set) var endToken: Token?
+    public let endToken: Token?
     /// Width of the final hidden states.
-    public nonisolated let width: Int
-
-    /// Whether a sequence of a context can be cut to a part of what it holds.
-    var canCutSequences: Bool { !llama_model_is_recurrent(handle.pointer) && !llama_model_is_hybrid(handle.pointer) }
+    public let width: Int
 
     /// Number of weights.
     public var parameterCount: Int { Int(llama_model_n_params(handle.pointer)) }
@@ -218,9 +212,14 @@ public final class LlamaModel {
 
 /// Frees the model with its last user. llama.cpp needs no particular thread for it.
 final class ModelHandle: Sendable {
-    nonisolated(unsafe) let pointer: OpaquePointer  // used on the inference actor only; freed when nobody can
+    // Read by all threads, changed under `lock` only; freed when nobody can.
+    nonisolated(unsafe) let pointer: OpaquePointer
+    private let lock = Mutex(())
 
     init(_ pointer: OpaquePointer) { self.pointer = pointer }
 
     deinit { llama_model_free(pointer) }
+
+    /// Runs what changes the model, or reads what may change: it keeps a list of its adapters, which new contexts look at.
+    func exclusively<Result>(_ work: (OpaquePointer) -> Result) -> Result { lock.withLock { _ in work(pointer) } }
 }

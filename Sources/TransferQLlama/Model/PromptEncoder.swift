@@ -5,7 +5,6 @@ import TransferQ
 /// Turns conversations into tokens such that only the template's own markers become special tokens.
 ///
 /// Special tokens are looked for in what the template itself writes; what people wrote is tokenised as plain text.
-@InferenceActor
 struct PromptEncoder {
     let model: LlamaModel
 
@@ -54,13 +53,6 @@ struct PromptEncoder {
         return try tokens(of: runs)
     }
 
-    /// The first special token of a text, if there is one.
-    func firstMarker(of text: String) -> Token? {
-        var runs: [Run] = []
-        append(template: Substring(text), to: &runs)
-        return runs.lazy.compactMap { if case .marker(let token) = $0 { token } else { nil } }.first
-    }
-
     /// What a classifier reads of a completion: its template for rerankers if it has one, its chat template, or
     /// "[CLS] conversation [SEP] response [SEP]".
     func encode(_ completion: Completion) throws -> [Token] {
@@ -86,10 +78,7 @@ struct PromptEncoder {
             + texts.flatMap { model.tokenizer.tokens(of: $0) + (separator >= 0 ? [separator] : []) }
     }
 
-    private enum Run {
-        case marker(Token)
-        case text(String)
-    }
+    private typealias Run = LlamaTokenizer.Run
 
     private func append(text: String, to runs: inout [Run]) {
         guard !text.isEmpty else { return }
@@ -100,24 +89,14 @@ struct PromptEncoder {
         }
     }
 
-    /// Splits a piece of the template at its special tokens, the longest match first.
+    /// Appends a piece of the template, whose special tokens are meant as such.
     private func append(template piece: Substring, to runs: inout [Run]) {
-        let markers = model.tokenizer.markers.filter { piece.contains($0.key) }
-            .sorted { $0.key.utf8.count > $1.key.utf8.count }
-        var plain = ""
-        var rest = piece
-        while let character = rest.first {
-            if let (text, token) = markers.first(where: { rest.hasPrefix($0.key) }) {
-                append(text: plain, to: &runs)
-                plain = ""
-                runs.append(.marker(token))
-                rest = rest.dropFirst(text.count)
-            } else {
-                plain.append(character)
-                rest = rest.dropFirst()
+        for part in model.tokenizer.split(piece) {
+            switch part {
+            case .marker(let token): runs.append(.marker(token))
+            case .text(let text): append(text: text, to: &runs)
             }
         }
-        append(text: plain, to: &runs)
     }
 
     private func tokens(of runs: [Run]) throws -> [Token] {
@@ -133,5 +112,39 @@ struct PromptEncoder {
         }
         guard !tokens.isEmpty else { throw LlamaError.emptyPrompt }
         return tokens
+    }
+}
+
+extension LlamaTokenizer {
+    /// A stretch of a text.
+    enum Run {
+        case marker(Token)
+        case text(String)
+    }
+
+    /// Splits a text at its special tokens, the longest match first.
+    func split(_ piece: Substring) -> [Run] {
+        let found = markers.filter { piece.contains($0.key) }.sorted { $0.key.utf8.count > $1.key.utf8.count }
+        var runs: [Run] = []
+        var plain = ""
+        var rest = piece
+        while let character = rest.first {
+            if let (text, token) = found.first(where: { rest.hasPrefix($0.key) }) {
+                if !plain.isEmpty { runs.append(.text(plain)) }
+                plain = ""
+                runs.append(.marker(token))
+                rest = rest.dropFirst(text.count)
+            } else {
+                plain.append(character)
+                rest = rest.dropFirst()
+            }
+        }
+        if !plain.isEmpty { runs.append(.text(plain)) }
+        return runs
+    }
+
+    /// The first special token of a text, if there is one.
+    func firstMarker(of text: String) -> Token? {
+        split(text[...]).lazy.compactMap { if case .marker(let token) = $0 { token } else { nil } }.first
     }
 }

@@ -6,8 +6,7 @@ public import TransferQ
 ///
 /// Most such models look at a text in both directions, so nothing of an earlier text can be kept: every text is read
 /// whole, many in a batch.
-@InferenceActor
-public final class LlamaClassifier {
+public actor LlamaClassifier {
     public nonisolated let model: LlamaModel
     /// Numbers that the model gives for a text, with their names where the file has them.
     public nonisolated let labels: [String]
@@ -21,7 +20,7 @@ public final class LlamaClassifier {
     /// - Throws: ``LlamaError/notClassifier(path:)``, ``LlamaError/noClassificationHead(path:)`` when the file pools as a
     ///   classifier but llama.cpp would hand out hidden states for scores, or
     ///   ``LlamaError/contextRefused(cells:reason:)``.
-    public init(model: LlamaModel, threads: Int? = nil) throws {
+    public init(model: LlamaModel, threads: Int? = nil) async throws {
         guard model.isClassifier else { throw LlamaError.notClassifier(path: model.path) }
         guard try model.files.contains(where: { try GGUFHeader($0).hasClassificationHead }) else {
             throw LlamaError.noClassificationHead(path: model.path)
@@ -30,15 +29,21 @@ public final class LlamaClassifier {
         labels = (0..<count).map { index in
             llama_model_cls_label(model.handle.pointer, UInt32(index)).map { String(cString: $0) } ?? "\(index)"
         }
-        self.threads = InferenceLane.threads(wanted: threads)
-        batchSize = min(2048, max(64, model.contextLength))
+        let ownThreads = InferenceLane.threads(wanted: threads)
+        let batchSize = min(2048, max(64, model.contextLength))
         let configuration = LlamaContext.Configuration(
             cells: batchSize, sequences: Self.sequences, threads: threads, attention: .precise)
-        handle = try ContextHandle(model: model, configuration: configuration, batchSize: batchSize) { parameters in
-            parameters.embeddings = true
-            parameters.pooling_type = LLAMA_POOLING_TYPE_RANK
+        handle = try await InferenceLane.current.thread.run {
+            try ContextHandle(
+                model: model, configuration: configuration, batchSize: batchSize, threads: ownThreads
+            ) { parameters in
+                parameters.embeddings = true
+                parameters.pooling_type = LLAMA_POOLING_TYPE_RANK
+            }
         }
         self.model = model
+        self.batchSize = batchSize
+        self.threads = ownThreads
     }
 
     /// `labels.count` numbers for each completion, in order.
@@ -94,7 +99,7 @@ public final class LlamaClassifier {
         defer { handle.graphSwitch.listen(to: []) }
         // Whoever asks waits for it, so it has the threads that those have.
         let lane = InferenceLane.current
-        let outcome = await lane.run { [handle, row, threads] in
+        let outcome = try await lane.thread.run { [handle, row, threads] in
             handle.decode(Int32(row), threads: lane.threads ?? threads)
         }
         if signal.isRaised { throw CancellationError() }

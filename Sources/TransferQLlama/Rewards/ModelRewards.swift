@@ -3,9 +3,8 @@ public import TransferQ
 public import TransferQRewards
 
 /// All kinds of rewards, those included that need a model or another process.
-@InferenceActor
-public final class ModelRewards {
-    private let shelf: ModelShelf
+public actor ModelRewards {
+    private let models: ModelCache
     private let threads: Int?
     private let timeout: Double
     private let likely: [String]
@@ -18,11 +17,11 @@ public final class ModelRewards {
     ///   - likely: model files in use, which a head's backbone is looked for among first.
     ///   - heads: a folder of head files that are known by their names.
     ///   - warn: gets sentences of programs and servers about what looks wrong but is no error.
-    public nonisolated init(
-        shelf: ModelShelf, threads: Int? = nil, timeout: Double = 60, likely: [String] = [], heads: URL? = nil,
+    public init(
+        models: ModelCache, threads: Int? = nil, timeout: Double = 60, likely: [String] = [], heads: URL? = nil,
         warn: @escaping @Sendable (String) -> Void = RewardWarning.print
     ) {
-        self.shelf = shelf
+        self.models = models
         self.threads = threads
         self.timeout = timeout
         self.likely = likely
@@ -81,9 +80,9 @@ public final class ModelRewards {
         }
         // Where the head is, its backbone may be as well.
         let neighbour = URL(filePath: path).deletingLastPathComponent().appending(path: head.backbone.model).path
-        let file = try await shelf.file(of: head.backbone, head: path, likely: likely + [neighbour])
+        let file = try await models.file(of: head.backbone, head: path, likely: likely + [neighbour])
         let reader = try await reader(file, template: head.template)
-        if let layout = head.layout, try reader.layoutFingerprint() != layout {
+        if let layout = head.layout, try await reader.layoutFingerprint() != layout {
             throw LlamaError.wrongBackbone(
                 head: name, model: file,
                 reason: "it was fitted on prompts that were laid out otherwise than the model's template does here; "
@@ -94,12 +93,12 @@ public final class ModelRewards {
 
     private func gguf(_ argument: String) async throws -> any RewardModel {
         let parts = argument.split(separator: "#", maxSplits: 1).map(String.init)
-        let file = try await shelf.file(parts.first ?? "")
+        let file = try await models.file(parts.first ?? "")
         let headFile = file + ".head.json"
         if FileManager.default.fileExists(atPath: headFile) {
             let head = try LinearHead.read(headFile)
             let reader = try await reader(file, template: head.template)
-            let body = try await shelf.store.backbone(of: reader.model)
+            let body = try await models.store.backbone(of: reader.model)
             guard body.sha256 == head.backbone.sha256, body.type == head.backbone.type else {
                 throw LlamaError.wrongBackbone(
                     head: headFile, model: file, reason: "it was made for a file of another SHA-256")
@@ -110,9 +109,9 @@ public final class ModelRewards {
             }
             return try HeadReward(head, name: "gguf:\(argument)", reader: reader, file: headFile)
         }
-        let model = try await shelf.load(file, purpose: .classification)
+        let model = try await models.load(file, purpose: .classification)
         return try ClassifierReward(
-            name: "gguf:\(argument)", classifier: try LlamaClassifier(model: model, threads: threads),
+            name: "gguf:\(argument)", classifier: try await LlamaClassifier(model: model, threads: threads),
             label: parts.count == 2 ? parts[1] : nil)
     }
 
@@ -190,7 +189,7 @@ public final class ModelRewards {
     /// Readers of one file with one template share their context.
     private func reader(_ file: String, template: LinearHead.Template) async throws -> TextReader {
         let key = "\(template.rawValue) \(file)"
-        let model = try await shelf.load(file)
+        let model = try await models.load(file)
         // Looked for only now, as others may have asked meanwhile.
         if let reader = readers[key] { return reader }
         let reader = TextReader(model: model, template: template, threads: threads)
@@ -204,11 +203,11 @@ public final class ModelRewards {
         if let named {
             file = named
         } else {
-            file = try await shelf.file(source.model ?? KnownModel.demonstration.name)
+            file = try await models.file(source.model ?? KnownModel.demonstration.name)
         }
-        let model = try await shelf.load(file)
+        let model = try await models.load(file)
         var adapter: LlamaAdapter?
-        if let path = source.adapter { adapter = try await shelf.load(adapter: path, for: model) }
+        if let path = source.adapter { adapter = try await models.load(adapter: path, for: model) }
         return TextReader(model: model, adapter: adapter, system: source.system, threads: threads)
     }
 }

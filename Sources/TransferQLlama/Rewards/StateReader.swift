@@ -3,31 +3,24 @@ import TransferQ
 /// Final hidden states of texts behind one prompt, every token decoded once: what earlier texts began with is kept, as a
 /// tree, and a text that goes on from there costs only what is new in it.
 ///
-/// One call at a time.
-@InferenceActor
+/// One call at a time, on the context's thread.
 final class StateReader: CellKeeper {
-    /// A token that texts come through. The root stands for the prompt's last token.
-    private final class Node {
-        let token: Token
-        /// Tokens from the root to here, the root not counted.
-        let depth: Int
+    /// What is known at a token that texts come through; at the root, at the prompt's last token.
+    private struct Place {
         /// The final state here, and the sum of those from the root's first child to here; empty until it is decoded.
         private(set) var state: [Float] = []
         private(set) var sum: [Double] = []
         /// Sequences that hold the cells of all that leads here; one is enough once it is decoded.
         var holders: [SequenceLease]
-        var children: [Token: Node] = [:]
         /// The call that a text last came through in, and how many texts of that call did.
         private(set) var call = 0
         private(set) var texts = 0
 
-        init(_ token: Token, depth: Int, holders: [SequenceLease]) {
-            self.token = token
-            self.depth = depth
-            self.holders = holders
-        }
+        init(holders: [SequenceLease] = []) { self.holders = holders }
 
-        func fill(_ state: [Float], after parent: Node?) {
+        var isDecoded: Bool { !state.isEmpty }
+
+        mutating func fill(_ state: [Float], after parent: Place?) {
             self.state = state
             sum =
                 parent.map { parent in zip(parent.sum, state).map { $0 + Double($1) } }
@@ -36,42 +29,19 @@ final class StateReader: CellKeeper {
         }
 
         /// A text comes through, or, without `counting`, will.
-        func pass(in call: Int, counting: Bool = true) {
+        mutating func pass(in call: Int, counting: Bool = true) {
             if call != self.call { (self.call, texts) = (call, 0) }
             texts += counting ? 1 : 0
         }
-
-        /// Keeps what `isKept` says of the tree below; what hangs on something dropped goes with it.
-        ///
-        /// - Returns: the nodes kept, this one first, parents ahead of their children.
-        func prune(_ isKept: (Node) -> Bool) -> [Node] {
-            var kept = [self]
-            var next = 0
-            while next < kept.count {
-                let node = kept[next]
-                node.children = node.children.filter { isKept($0.value) }
-                kept += node.children.values
-                next += 1
-            }
-            return kept
-        }
-
-        // Texts are long, and a chain of releases as long would need as deep a stack.
-        deinit {
-            var open = Array(children.values)
-            children = [:]
-            while var node = open.popLast() {
-                guard isKnownUniquelyReferenced(&node) else { continue }
-                open += node.children.values
-                node.children = [:]
-            }
-        }
     }
+
+    private typealias Tree = PrefixTree<Place>
 
     let context: LlamaContext
     let prompt: [Token]
     private let source: StateSource
-    private var root: Node?
+    /// Nil until the prompt is decoded.
+    private var tree: Tree?
     /// Calls so far.
     private var call = 0
     private var isReading = false
@@ -84,56 +54,52 @@ final class StateReader: CellKeeper {
         context.cache.register(self)
     }
 
-    func dropBranches() {
-        if !isReading { root = nil }
+    func giveUpBranches() {
+        if !isReading { tree = nil }
     }
 
     /// The states of texts, in order; of an empty one that of the prompt's last token.
     ///
-    /// - Throws: ``LlamaError``, or `CancellationError`.
-    func states(of texts: [[Token]]) async throws -> [PooledState] {
-        let signal = AbortSignal()
-        return try await withTaskCancellationHandler {
-            call += 1
-            var states: [PooledState] = []
-            isReading = true
-            defer { isReading = false }
-            do {
-                while states.count < texts.count {
-                    let root = try await readPrompt(signal: signal)
-                    let wave = nextWave(of: texts[states.count...], after: root)
-                    states += try await read(wave, after: root, signal: signal)
-                }
-                prune()
-            } catch {
-                // Whatever part was decoded is not to be trusted.
-                root = nil
-                throw error
+    /// - Parameter signal: stops it.
+    /// - Throws: ``LlamaError``, or `CancellationError` when the signal is raised.
+    nonisolated(nonsending) func states(of texts: [[Token]], signal: AbortSignal) async throws -> [PooledState] {
+        call += 1
+        var states: [PooledState] = []
+        isReading = true
+        defer { isReading = false }
+        do {
+            while states.count < texts.count {
+                let tree = try await readPrompt(signal: signal)
+                let wave = nextWave(of: texts[states.count...], in: tree)
+                states += try await read(wave, in: tree, signal: signal)
             }
-            return states
-        } onCancel: {
-            signal.raise()
+            prune()
+        } catch {
+            // Whatever part was decoded is not to be trusted.
+            tree = nil
+            throw error
         }
+        return states
     }
 
     /// Forgets what will hardly come again: attention goes over all cells that are kept, whoever's they are. What two texts
     /// of a call share is likely the way that the response takes.
     private func prune() {
-        guard let root else { return }
-        if prune(root, { $0.call == call }) > Self.smallTree { _ = prune(root) { $0.texts > 1 } }
+        guard let tree else { return }
+        if prune(tree, { $0.call == call }) > Self.smallTree { _ = prune(tree) { $0.texts > 1 } }
     }
 
     /// Prunes the tree and gives back the cells of what went.
     ///
     /// - Returns: the number of tokens kept behind the prompt.
-    private func prune(_ root: Node, _ isKept: (Node) -> Bool) -> Int {
-        let kept = root.prune(isKept)
+    private func prune(_ tree: Tree, _ isKept: (Place) -> Bool) -> Int {
+        let kept = tree.prune { isKept($0.value) }
         for node in kept.reversed() {
             // A child's sequence holds all that leads to it; a leaf's own goes on with what is gone.
             if let child = node.children.values.first {
-                node.holders = child.holders
-            } else if !context.cache.isTrimmed(node.holders[0], to: prompt.count + node.depth) {
-                self.root = nil
+                node.value.holders = child.value.holders
+            } else {
+                context.cache.trim(node.value.holders[0], from: prompt.count + node.depth)
             }
         }
         return kept.count - 1
@@ -142,31 +108,33 @@ final class StateReader: CellKeeper {
     /// Tokens behind the prompt that are kept in any case.
     private static let smallTree = 128
 
-    private func readPrompt(signal: AbortSignal) async throws -> Node {
-        if let root { return root }
+    private nonisolated(nonsending) func readPrompt(signal: AbortSignal) async throws -> Tree {
+        if let tree { return tree }
         let sequence = try context.cache.lease()
         let entries = prompt.enumerated().map { index, token in
-            LlamaContext.Entry(
+            DecodeWork.Entry(
                 token: token, position: index, sequence: sequence, isOutput: index + 1 == prompt.count)
         }
-        let root = Node(prompt.last ?? 0, depth: 0, holders: [sequence])
-        try await decode(entries, signal: signal) { _, state in root.fill(state, after: nil) }
-        self.root = root
-        return root
+        let tree = Tree(root: Place(holders: [sequence]))
+        try await decode(entries, signal: signal) { _, state in tree.root.value.fill(state, after: nil) }
+        self.tree = tree
+        return tree
     }
 
     /// As many texts as there is room for, at least one. Where they do not all fit, what older calls left gives way, and
     /// what others keep where not even one does.
-    private func nextWave(of texts: ArraySlice<[Token]>, after root: Node) -> ArraySlice<[Token]> {
-        func needed(_ text: [Token]) -> Int { text.count - deepest(on: text, from: root).depth }
+    private func nextWave(of texts: ArraySlice<[Token]>, in tree: Tree) -> ArraySlice<[Token]> {
+        func needed(_ text: [Token]) -> Int { text.count - decoded(of: text, in: tree).count }
         func fits(_ texts: ArraySlice<[Token]>) -> Bool {
             context.cache.hasRoom(sequences: texts.count, cells: texts.reduce(0) { $0 + needed($1) })
         }
         if !fits(texts) {
-            for text in texts { visit(text[...], from: root, counting: false) }
-            _ = prune(root) { $0.call == call }
+            for text in texts {
+                for node in tree.path(of: text) { node.value.pass(in: call, counting: false) }
+            }
+            _ = prune(tree) { $0.call == call }
         }
-        if !fits(texts.prefix(1)) { _ = prune(root) { _ in false } }
+        if !fits(texts.prefix(1)) { _ = prune(tree) { _ in false } }
         let room = context.cache.room(sequences: 1, cells: texts.first.map(needed) ?? 0)
         var left = room.cells
         let wave = texts.prefix(room.sequences).prefix { text in
@@ -176,69 +144,53 @@ final class StateReader: CellKeeper {
         return wave.isEmpty ? texts.prefix(1) : wave
     }
 
-    /// The last node on a text's way that is decoded.
-    private func deepest(on text: [Token], from root: Node) -> Node {
-        var node = root
-        for token in text {
-            guard let next = node.children[token], !next.state.isEmpty else { break }
-            node = next
-        }
-        return node
+    /// The nodes on a text's way that are decoded.
+    private func decoded(of text: [Token], in tree: Tree) -> ArraySlice<Tree.Node> {
+        tree.path(of: text).prefix { $0.value.isDecoded }
     }
 
-    private func visit(_ text: ArraySlice<Token>, from root: Node, counting: Bool = true) {
-        var node = root
-        for token in text {
-            guard let next = node.children[token] else { return }
-            next.pass(in: call, counting: counting)
-            node = next
-        }
-    }
-
-    private func read(_ texts: ArraySlice<[Token]>, after root: Node, signal: AbortSignal) async throws -> [PooledState]
-    {
-        var ends: [Node] = []
-        var fresh: [(node: Node, parent: Node)] = []
+    private nonisolated(nonsending) func read(
+        _ texts: ArraySlice<[Token]>, in tree: Tree, signal: AbortSignal
+    ) async throws -> [PooledState] {
+        var ends: [Tree.Node] = []
+        var fresh: [Tree.Node] = []
         for text in texts {
-            var node = deepest(on: text, from: root)
-            visit(text.prefix(node.depth), from: root)
-            if node.depth < text.count {
-                let sequence = try context.cache.fork(node.holders[0], length: prompt.count + node.depth)
-                for token in text[node.depth...] {
-                    if let known = node.children[token] {
-                        known.holders.append(sequence)
-                        node = known
-                    } else {
-                        let next = Node(token, depth: node.depth + 1, holders: [sequence])
-                        node.children[token] = next
-                        fresh.append((next, node))
-                        node = next
-                    }
-                    node.pass(in: call)
+            let known = decoded(of: text, in: tree)
+            let end = known.last ?? tree.root
+            if known.count < text.count {
+                let sequence = try context.cache.fork(end.value.holders[0], length: prompt.count + known.count)
+                for node in tree.insert(text, value: { Place() }).dropFirst(known.count) {
+                    if node.value.holders.isEmpty { fresh.append(node) }
+                    node.value.holders.append(sequence)
                 }
             }
-            ends.append(node)
+            let path = tree.path(of: text)
+            for node in path { node.value.pass(in: call) }
+            ends.append(path.last ?? tree.root)
         }
-        let entries = fresh.map { node, _ in
-            LlamaContext.Entry(
-                token: node.token, position: prompt.count + node.depth - 1, sequences: node.holders, isOutput: true)
+        let entries = fresh.map { node in
+            DecodeWork.Entry(
+                token: node.token, position: prompt.count + node.depth - 1, sequences: node.value.holders,
+                isOutput: true)
         }
         try await decode(entries, signal: signal) { index, state in
-            fresh[index].node.fill(state, after: fresh[index].parent)
+            fresh[index].value.fill(state, after: fresh[index].parent?.value)
         }
         return ends.map { node in
-            let mean = node.depth == 0 ? node.state : node.sum.map { Float($0 / Double(node.depth)) }
-            return PooledState(source: source, last: node.state, mean: mean)
+            let place = node.value
+            let mean = node.depth == 0 ? place.state : place.sum.map { Float($0 / Double(node.depth)) }
+            return PooledState(source: source, last: place.state, mean: mean)
         }
     }
 
-    private func decode(
-        _ entries: [LlamaContext.Entry], signal: AbortSignal, receive: (Int, [Float]) throws -> Void
+    private nonisolated(nonsending) func decode(
+        _ entries: [DecodeWork.Entry], signal: AbortSignal, receive: @escaping (Int, [Float]) throws -> Void
     ) async throws {
         guard !entries.isEmpty else { return }
         decodedTokens += entries.count
-        try await context.decode(entries, results: .states, signal: signal) { index, output in
-            guard let state = output.state else { throw LlamaError.noStates(model: context.model.path) }
+        let model = context.model
+        try await context.queue.decode(entries, results: .states, signal: signal) { index, output in
+            guard let state = output.state else { throw LlamaError.noStates(model: model.path) }
             try receive(index, Array(state))
         }
     }

@@ -6,17 +6,22 @@ public import TransferQRewards
 ///
 /// Texts are cut into tokens by this model, whatever model wrote them. Calls for hidden states take turns in a lane, whatever
 /// they are about; what they read is wide enough by itself.
-@InferenceActor
-public final class TextReader: ConversationReader {
+public actor TextReader: ConversationReader {
     public nonisolated let model: LlamaModel
     nonisolated let template: LinearHead.Template
     public nonisolated var files: [String] { model.files + (adapter.map { [$0.path] } ?? []) }
     private nonisolated let adapter: LlamaAdapter?
     private let system: String?
     private let threads: Int?
-    /// Where it reads, by lane, so that answers of several lanes need not wait for each other.
-    private var desks: [ReadingDesk] = []
+    /// By lane, so that answers of several lanes need not wait for each other.
+    private var readers: [OfLane] = []
     private var prompts: [[Message]: [Token]] = [:]
+
+    private struct OfLane {
+        /// Nil when nobody computes in it any more.
+        weak var lane: InferenceLane?
+        let reader: LaneReader
+    }
 
     /// - Parameters:
     ///   - system: a system prompt that takes the place of the conversation's.
@@ -32,38 +37,49 @@ public final class TextReader: ConversationReader {
         self.threads = threads
     }
 
-    /// Decoded at desks that are given up.
+    /// Decoded by readers that are given up.
     private var spentTokens = 0
 
     /// Tokens decoded so far.
-    public var decodedTokens: Int { desks.reduce(spentTokens) { $0 + $1.decodedTokens } }
+    public var decodedTokens: Int {
+        get async {
+            let (readers, spent) = (readers, spentTokens)
+            var tokens = spent
+            for one in readers { tokens += await one.reader.decodedTokens }
+            return tokens
+        }
+    }
 
     /// Contexts that it reads in: one for each lane that is still there.
     public var contextCount: Int {
-        dropDesks { $0.lane == nil }
-        return desks.count
+        get async {
+            await giveUpReaders { $0 == nil }
+            return readers.count
+        }
     }
 
     /// Gives up what earlier calls left to save work, and the contexts of other lanes.
-    public func forget() {
+    public func forget() async {
         let own = InferenceLane.current
-        dropDesks { $0.lane !== own }
-        for desk in desks { desk.forget() }
+        await giveUpReaders { $0 !== own }
+        for one in readers { await one.reader.forget() }
     }
 
-    private var desk: ReadingDesk {
+    /// The current lane's reader.
+    private func reader() async -> LaneReader {
         let lane = InferenceLane.current
-        if let desk = desks.first(where: { $0.lane === lane }) { return desk }
+        if let known = readers.first(where: { $0.lane === lane }) { return known.reader }
+        let reader = LaneReader(model: model, adapter: adapter, threads: threads, lane: lane)
+        readers.append(OfLane(lane: lane, reader: reader))
         // A context goes with its lane.
-        dropDesks { $0.lane == nil }
-        let desk = ReadingDesk(model: model, adapter: adapter, threads: threads, lane: lane)
-        desks.append(desk)
-        return desk
+        await giveUpReaders { $0 == nil }
+        return reader
     }
 
-    private func dropDesks(_ isDropped: (ReadingDesk) -> Bool) {
-        spentTokens += desks.filter(isDropped).reduce(0) { $0 + $1.decodedTokens }
-        desks.removeAll(where: isDropped)
+    private func giveUpReaders(_ isGone: (InferenceLane?) -> Bool) async {
+        let gone = readers.filter { isGone($0.lane) }
+        readers.removeAll { isGone($0.lane) }
+        for one in gone { spentTokens += await one.reader.decodedTokens }
     }
 
     /// The tokens before an answer.
@@ -114,8 +130,8 @@ public final class TextReader: ConversationReader {
         return end
     }
 
-    public func policy(for conversation: [Message], texts: [[Token]]) throws -> any Policy {
-        try desk.policy(prompt: try prompt(for: conversation), texts: texts)
+    public func policy(for conversation: [Message], texts: [[Token]]) async throws -> any Policy {
+        try await reader().policy(prompt: try prompt(for: conversation), texts: texts)
     }
 
     /// log P(yes) − log P(no) as the beginning of an answer to each question.
@@ -124,7 +140,7 @@ public final class TextReader: ConversationReader {
         let (yes, no) = (tokens(of: yes), tokens(of: no))
         // Only the first token counts as a prompt, which most templates share.
         let logs = try await byFirstToken(prompts.flatMap { [$0 + yes, $0 + no] }) { first, texts in
-            let policy = try desk.policy(prompt: [first], texts: texts)
+            let policy = try await reader().policy(prompt: [first], texts: texts)
             let common = texts.commonPrefixLength
             let continuations = texts.map { Continuation(prefix: [], tokens: Array($0.dropFirst(common))) }
             return try await policy.score(continuations, after: Array(texts[0].prefix(common)))
@@ -170,7 +186,7 @@ public final class TextReader: ConversationReader {
     ///
     /// - Throws: as ``states(of:after:)``.
     public func states(of texts: [[Token]], prompt: [Token]) async throws -> [PooledState] {
-        try await desk.states(of: texts, prompt: prompt)
+        try await reader().states(of: texts, prompt: prompt)
     }
 
     private static let keptPrompts = 16

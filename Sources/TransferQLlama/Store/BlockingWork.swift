@@ -1,7 +1,7 @@
 import Foundation
 
-/// Work that blocks for long, such as reading gigabytes, on a thread of its own: neither the cooperative pool nor the inference
-/// actor waits for it.
+/// Work that blocks for long, such as reading gigabytes, on a thread of its own: neither the cooperative pool nor an inference
+/// thread waits for it.
 package enum BlockingWork {
     /// - Parameter work: gets a signal that is raised when the task is cancelled; it may look at it and throw
     ///   `CancellationError`.

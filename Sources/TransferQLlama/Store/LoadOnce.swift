@@ -2,8 +2,7 @@
 ///
 /// Whoever is cancelled stops waiting at once; the making stops when nobody waits any more. What fails is tried again by the next
 /// one who asks.
-@InferenceActor
-package final class LoadOnce<Value: Sendable> {
+package actor LoadOnce<Value: Sendable> {
     private struct Load {
         /// Tells it from one of the same key that was given up.
         let number: Int
@@ -15,7 +14,7 @@ package final class LoadOnce<Value: Sendable> {
     private var loads: [String: Load] = [:]
     private var requests = 0
 
-    package nonisolated init() {}
+    package init() {}
 
     /// The value of a key.
     ///

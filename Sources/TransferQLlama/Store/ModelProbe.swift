@@ -69,10 +69,11 @@ extension LlamaModel {
             _ = try await LlamaClassifier(model: model).scores(of: [Completion(conversation: [], text: "a b")])
             return
         }
-        let loaded = try adapter.map { try LlamaAdapter(path: $0, model: model) }
-        let context = try LlamaContext(
+        var loaded: LlamaAdapter?
+        if let adapter { loaded = try await LlamaAdapter(path: adapter, model: model) }
+        let context = try await LlamaContext(
             model: model, adapter: loaded, configuration: .init(cells: 256, sequences: 1))
-        let policy = try LlamaPolicy(context: context, prompt: [0])
+        let policy = try await LlamaPolicy(context: context, prompt: [0])
         do {
             _ = try await policy.propose(after: [0], count: 1)
         } catch LlamaError.decodeFailed(_, let reason) {

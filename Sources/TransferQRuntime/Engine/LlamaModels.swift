@@ -45,11 +45,11 @@ public struct LlamaModels: LoadedModels {
     ) async throws -> (layout: PromptLayout, notices: [String]) {
         switch form {
         case .chat:
-            let layout = try await model.layOut(turns)
+            let layout = try model.layOut(turns)
             return (layout, layout.notices(of: model))
         case .raw, .rawWithMarkers:
             let text = turns.map(\.content).joined(separator: "\n")
-            return (try await model.layOut(continuing: text, readsMarkers: form == .rawWithMarkers), [])
+            return (try model.layOut(continuing: text, readsMarkers: form == .rawWithMarkers), [])
         }
     }
 

@@ -133,10 +133,10 @@ private struct SlotContexts: Sendable {
     }
 
     func policies(for prompts: PromptTokens) async throws -> (reference: any Policy, baseline: (any Policy)?) {
-        let reference = try await LlamaPolicy(context: context, prompt: prompts.reference, share: mostRollouts)
+        let reference = try await LlamaPolicy(context: context, prompt: prompts.reference, rolloutLimit: mostRollouts)
         guard hasBaseline else { return (reference, nil) }
-        return (
-            reference, try await LlamaPolicy(context: baselineContext, prompt: prompts.baseline, share: mostRollouts)
-        )
+        let baseline = try await LlamaPolicy(
+            context: baselineContext, prompt: prompts.baseline, rolloutLimit: mostRollouts)
+        return (reference, baseline)
     }
 }

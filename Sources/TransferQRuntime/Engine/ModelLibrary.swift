@@ -7,7 +7,7 @@ public struct ModelLibrary: Sendable {
     public let store: ModelStore
     /// Tries a file in a process of its own; nil loads files right away, and a damaged one may then end this process.
     public let probe: ModelProbe?
-    public let models: ModelShelf
+    public let models: ModelCache
 
     /// - Parameters:
     ///   - options: how all models are loaded.
@@ -18,7 +18,7 @@ public struct ModelLibrary: Sendable {
     ) {
         self.store = store
         self.probe = probe
-        models = ModelShelf(store: store, probe: probe, options: options, notice: notice)
+        models = ModelCache(store: store, probe: probe, options: options, notice: notice)
     }
 
     /// The file of a name or path; the demonstration model's when there is none.

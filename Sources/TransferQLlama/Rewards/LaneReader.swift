@@ -1,13 +1,11 @@
 import TransferQ
 
 /// Where a ``TextReader`` reads in one lane: a context, and what was read in it last.
-@InferenceActor
-final class ReadingDesk {
+actor LaneReader {
     private let model: LlamaModel
     private let adapter: LlamaAdapter?
     private let threads: Int?
-    /// Nil when nobody computes in it any more.
-    weak var lane: InferenceLane?
+    private nonisolated let thread: InferenceThread
     private var context: LlamaContext?
     private var policy: LlamaPolicy?
     /// The last ones, the newest at the end.
@@ -15,21 +13,27 @@ final class ReadingDesk {
     private var spentTokens = 0
     private let turn = Turn()
 
+    /// - Parameter lane: where it reads, which must be the current one whenever it is asked to.
     init(model: LlamaModel, adapter: LlamaAdapter?, threads: Int?, lane: InferenceLane) {
         self.model = model
         self.adapter = adapter
         self.threads = threads
-        self.lane = lane
+        thread = lane.thread
     }
+
+    nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
 
     /// Tokens decoded so far.
     var decodedTokens: Int {
-        stateReaders.reduce(spentTokens + (policy?.decodedTokens ?? 0)) { $0 + $1.decodedTokens }
+        get async {
+            let read = stateReaders.reduce(spentTokens) { $0 + $1.decodedTokens }
+            return await read + (policy?.decodedTokens ?? 0)
+        }
     }
 
     /// Gives up what earlier calls left to save work.
-    func forget() {
-        spentTokens = decodedTokens
+    func forget() async {
+        spentTokens = await decodedTokens
         stateReaders = []
         policy = nil
     }
@@ -41,12 +45,24 @@ final class ReadingDesk {
         guard !texts.isEmpty else { return [] }
         try await turn.take()
         defer { turn.pass() }
-        return try await stateReader(prompt: prompt, texts: texts).states(of: texts)
+        let context = try await context(prompt: prompt, texts: texts)
+        let signal = AbortSignal()
+        return try await withTaskCancellationHandler {
+            // Through `self`, so that it runs here.
+            try await self.states(of: texts, prompt: prompt, in: context, signal: signal)
+        } onCancel: {
+            signal.raise()
+        }
+    }
+
+    private func states(
+        of texts: [[Token]], prompt: [Token], in context: LlamaContext, signal: AbortSignal
+    ) async throws -> [PooledState] {
+        try await stateReader(prompt: prompt, in: context).states(of: texts, signal: signal)
     }
 
     /// The one that knows `prompt`, or a new one in its stead.
-    private func stateReader(prompt: [Token], texts: [[Token]]) throws -> StateReader {
-        let context = try context(prompt: prompt, texts: texts)
+    private func stateReader(prompt: [Token], in context: LlamaContext) -> StateReader {
         let reader =
             stateReaders.first { $0.prompt == prompt && $0.context === context }
             ?? StateReader(context: context, prompt: prompt)
@@ -59,18 +75,21 @@ final class ReadingDesk {
 
     /// The policy that is bound to `prompt`, in a context that holds the longest text; the others take turns if need
     /// be.
-    func policy(prompt: [Token], texts: [[Token]]) throws -> LlamaPolicy {
-        let context = try context(prompt: prompt, texts: texts)
+    func policy(prompt: [Token], texts: [[Token]]) async throws -> LlamaPolicy {
+        try await turn.take()
+        defer { turn.pass() }
+        let context = try await context(prompt: prompt, texts: texts)
         if let policy, policy.context === context, policy.stateSource?.prompt == prompt { return policy }
-        spentTokens += policy?.decodedTokens ?? 0
+        let spent = await policy?.decodedTokens ?? 0
         policy = nil
-        let policy = try LlamaPolicy(context: context, prompt: prompt)
+        spentTokens += spent
+        let policy = try await LlamaPolicy(context: context, prompt: prompt)
         self.policy = policy
         return policy
     }
 
     /// The context, a larger one if need be: with room for a prompt and its longest text, and for some more.
-    private func context(prompt: [Token], texts: [[Token]]) throws -> LlamaContext {
+    private func context(prompt: [Token], texts: [[Token]]) async throws -> LlamaContext {
         let needed = prompt.count + (texts.map(\.count).max() ?? 0) + 1
         let limit = model.contextLength
         guard needed <= limit else { throw LlamaError.promptTooLong(tokens: needed, limit: limit) }
@@ -79,11 +98,10 @@ final class ReadingDesk {
         var cells = 2048
         while cells < comfortable { cells *= 2 }
         context = nil
-        let context = try LlamaContext(
+        let context = try await LlamaContext(
             model: model, adapter: adapter,
             configuration: .init(
-                cells: cells, sequences: Self.sequences, threads: threads, attention: model.readingAttention),
-            keepsLane: false)
+                cells: cells, sequences: Self.sequences, threads: threads, attention: model.readingAttention))
         self.context = context
         return context
     }

@@ -3,9 +3,8 @@ public import TransferQRewards
 
 /// Loads every model file and adapter once, however many policies and rewards ask for it, at the same time or later. A file that
 /// has changed is another file.
-@InferenceActor
-public final class ModelShelf {
-    public nonisolated let store: ModelStore
+public final class ModelCache: Sendable {
+    public let store: ModelStore
     private let probe: ModelProbe?
     private let options: LlamaOptions
     private let notice: @Sendable (String) -> Void
@@ -19,7 +18,7 @@ public final class ModelShelf {
     ///   - options: of all models.
     ///   - notice: told in a sentence what is worth knowing of a file that was loaded, such as an adapter of which only a
     ///     part applies.
-    public nonisolated init(
+    public init(
         store: ModelStore, probe: ModelProbe? = nil, options: LlamaOptions = .standard,
         notice: @escaping @Sendable (String) -> Void = { _ in }
     ) {
