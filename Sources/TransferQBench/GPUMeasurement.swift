@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 import TransferQ
 import TransferQConsole
 import TransferQEvaluation
@@ -59,7 +60,12 @@ struct GPUMeasurement: Sendable {
             publishedLoop: Double(horizon) / median(alone), ratio: median(zip(engine, bare).map { $0 / $1 }))
     }
 
-    /// Steps of an answer, at most 16 and about 40 seconds, from when the prompts have been read.
+    private static let (mostSteps, enoughOfSteps) = (16, Duration.seconds(40))
+
+    /// Ends an answer of which enough has been measured.
+    private struct Enough: Error {}
+
+    /// The first steps of an answer, from when the prompts have been read.
     func step(speedUps: Bool) async throws -> Step {
         let runtime = Runtime(
             engine: LlamaEngine(library: library, threads: threads), model: try ModelSpec(path),
@@ -72,13 +78,25 @@ struct GPUMeasurement: Sendable {
         let request = try AnswerRequest(
             messages: messages, method: MethodSpec(TransferQDirect.name, parameters),
             scoring: ScoringSpec(reward: RewardSpec(["length:40"])),
-            limits: AnswerLimits(maximumTokens: 16, budget: DecodingTask.Budget(seconds: 40)), seed: 1)
+            // Rollouts end where the answer must, so that it is longer than what is measured of it.
+            limits: AnswerLimits(maximumTokens: Self.mostSteps + horizon), seed: 1)
         let prompt = try await runtime.prepare(request).open(0)
         try await prompt.readPrompts()
-        let usage = try await prompt.answer(by: request.method.configured(), isWhole: true) { $0.say() }.usage
-        return Step(
-            speedUps: speedUps, tokens: usage.completionTokens,
-            secondsPerToken: usage.seconds / Double(max(1, usage.completionTokens)))
+        let start = ContinuousClock.now
+        let measured = Mutex((tokens: 0, duration: Duration.zero))
+        do {
+            _ = try await prompt.answer(by: request.method.configured(), isWhole: true) { event in
+                event.say()
+                guard case .step(let step) = event else { return }
+                let (tokens, duration) = measured.withLock { measured in
+                    measured = (measured.tokens + step.decision.tokens.count, ContinuousClock.now - start)
+                    return measured
+                }
+                if tokens >= Self.mostSteps || duration > Self.enoughOfSteps { throw Enough() }
+            }
+        } catch is Enough {}
+        let (tokens, duration) = measured.withLock { $0 }
+        return Step(speedUps: speedUps, tokens: tokens, secondsPerToken: duration / .seconds(max(1, tokens)))
     }
 }
 
@@ -125,10 +143,13 @@ struct GPUReport: Encodable {
     }
 
     var text: String {
-        let size = "\((Double(model.parameters) / 1e9).significant(3))e9 weights in \(model.format)"
+        let millions = Double(model.parameters) / 1e6
+        let size =
+            (millions < 1000 ? "\(millions.significant(3)) million" : "\((millions / 1000).significant(3)) billion")
+            + " weights in \(model.format)"
         let written = secondsToWrite.map { ", written in \($0.fixed(1)) s" } ?? ""
         var lines = [
-            "\(size), \(model.layers) layers of width \(model.width), \((Double(model.bytes) / 1e9).significant(3)) GB"
+            "\(size), \(model.layers) layers of width \(model.width), \((Double(model.bytes) / 1e6).fixed(0)) MB"
                 + written,
             "layers on a graphics processor: \(gpuLayers.map(String.init) ?? "all")",
         ]
