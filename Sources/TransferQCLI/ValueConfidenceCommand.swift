@@ -53,7 +53,13 @@ struct ValueConfidenceCommand: ParsableCommand {
 
     func run() throws {
         let steps = try traces.enumerated().flatMap { index, path in
-            try ValueTrace(path).states.compactMap { $0.step(alpha: alpha, trace: index) }
+            let states = try ValueTrace(path).states
+            guard states.allSatisfy(\.isGreedy) else {
+                throw UsageError(
+                    "\(path) holds tokens that were drawn, and a trace does not tell what a draw compared; make it with "
+                        + "--choice greedy")
+            }
+            return states.compactMap { $0.step(alpha: alpha, trace: index) }
         }
         let prompts = Set(steps.map(\.prompt)).count
         let names = traces.map { URL(filePath: $0).lastPathComponent }.joined(separator: ", ")
@@ -78,12 +84,18 @@ struct ValueConfidenceCommand: ParsableCommand {
 }
 
 extension ValueTrace.State {
+    /// Whether the choice is the candidate of the best score, as far as the trace tells.
+    var isGreedy: Bool {
+        guard isWhole, scores.count == values.count, let chosen, let best = scores.max() else { return true }
+        return scores[chosen] >= best
+    }
+
     /// Nil unless all candidates have values, and scores by which to tell the incumbent.
     ///
     /// - Parameter trace: its number among several, whose prompts are different ones.
     func step(alpha: Double, trace: Int) -> ValuedStep? {
         guard isWhole, scores.count == values.count, let chosen else { return nil }
-        // A score is a log-probability, noise where there is some, and value / alpha.
+        // A score is log π_tilt + value / alpha, up to a constant.
         let priorities = zip(scores, values).map { $0 - $1 / alpha }
         guard let incumbent = priorities.indices.max(by: { priorities[$0] < priorities[$1] }) else { return nil }
         return ValuedStep(

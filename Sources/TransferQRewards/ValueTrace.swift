@@ -12,7 +12,7 @@ public struct ValueTrace: Sendable {
         public let candidates: [Token]
         /// Q of each.
         public let values: [Double]
-        /// What the choice compared, of each; empty where a trace does not tell.
+        /// log π_tilt + Q/α of each up to a constant, without the noise of a draw; empty where a trace does not tell.
         public let scores: [Double]
         /// Place of the candidate that was chosen; nil where it has no value.
         public let chosen: Int?

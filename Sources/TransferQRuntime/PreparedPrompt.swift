@@ -70,13 +70,13 @@ public struct PreparedPrompt: Sendable {
 
     /// Runs one method to its end, or to where cancellation or a failure cut it.
     ///
-    /// A failure behind the first step leaves what there is, with the reason `failed`; cancellation behind the first step
-    /// leaves it with the reason `cancelled`.
+    /// A failure behind the first step leaves what there is, with the reason `failed`; cancellation leaves it at any time,
+    /// with the reason `cancelled`.
     ///
     /// - Parameters:
     ///   - isWhole: whether only a whole answer will do: then what cut it is thrown.
     ///   - onEvent: called with every event but the last, whose summary is returned.
-    /// - Throws: what failed ahead of the first step; `CancellationError`.
+    /// - Throws: what failed ahead of the first step; with `isWhole` whatever cut the answer.
     public func answer(
         by method: ConfiguredMethod, isWhole: Bool = false, onEvent: (AnswerEvent) throws -> Void = { _ in }
     ) async throws -> GenerationSummary {

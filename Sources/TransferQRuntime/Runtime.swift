@@ -230,7 +230,7 @@ public struct PreparedPrompts: Sendable {
 
 /// An answer that is made while it is pulled: notices, steps, and a summary at the end.
 ///
-/// Cancelling the task that pulls ends the answer behind its first step with the reason `cancelled`.
+/// Cancelling the task that pulls ends the answer with the reason `cancelled`.
 public struct AnswerStream: AsyncSequence, Sendable {
     public typealias Element = AnswerEvent
 

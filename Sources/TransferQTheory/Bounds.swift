@@ -1,7 +1,7 @@
 import Foundation
 import TransferQ
 
-/// Both sides of one inequality of theory.md section 6, on one instance.
+/// Both sides of one inequality of docs/mathematics.md section 6, on one instance.
 public struct BoundCheck: Codable, Sendable {
     /// `gapToBest`, `gapToOptimal` or `klToReference`.
     public let quantity: String

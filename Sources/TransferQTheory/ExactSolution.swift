@@ -48,7 +48,7 @@ public struct ExactSolver: Sendable {
         }.children
     }
 
-    /// Q_soft(s, z) = β · log E_{τ~ρ_sft}[exp(r/β)] for every node and token (theory.md section 5).
+    /// Q_soft(s, z) = β · log E_{τ~ρ_sft}[exp(r/β)] for every node and token (docs/mathematics.md section 5).
     public static func softValues(_ instance: TabularInstance, reward: [Double]) -> [[Double]] {
         let beta = instance.beta
         return instance.tree.backward(leaves: reward.map { $0 / beta }) { node, children in
@@ -71,7 +71,7 @@ public struct ExactSolver: Sendable {
         }
     }
 
-    /// Q^{ρ_r} from the rollouts of ρ_BL, corrected by w = exp((r − r_BL)/β) (theory.md section 4), with every rollout
+    /// Q^{ρ_r} from the rollouts of ρ_BL, corrected by w = exp((r − r_BL)/β) (docs/mathematics.md section 4), with every rollout
     /// taken into account: E_{ρ_BL}[w·r] / E_{ρ_BL}[w] at every node and token.
     public func correctedValues(baselineReward: [Double]) -> [[Double]] {
         let rows = Self.aligned(instance, to: baselineReward)

@@ -1,7 +1,7 @@
 import Foundation
 import TransferQ
 
-/// How far an identity of theory.md is from holding on one instance; zero up to rounding.
+/// How far an identity of docs/mathematics.md is from holding on one instance; zero up to rounding.
 public struct IdentityCheck: Codable, Sendable {
     public let name: String
     /// Largest absolute difference of the two sides.

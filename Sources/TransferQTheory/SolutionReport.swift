@@ -1,7 +1,7 @@
 import Foundation
 import TransferQ
 
-/// What `transferq theory solve` prints: theory.md section 9.
+/// What `transferq theory solve` prints: docs/mathematics.md section 9.
 public struct SolutionReport: Codable, Sendable {
     public struct Method: Codable, Sendable {
         public let expectedReward: Double

@@ -2,7 +2,7 @@ public import Foundation
 import TransferQ
 
 extension TabularInstance {
-    /// The JSON of theory.md section 9.
+    /// The JSON of docs/mathematics.md section 9.
     private struct Document: Codable {
         var vocabularySize: Int
         var maxLength: Int

@@ -1,7 +1,7 @@
 import Foundation
 public import TransferQ
 
-/// A problem small enough to solve exactly (theory.md section 9).
+/// A problem small enough to solve exactly (docs/mathematics.md section 9).
 public struct TabularInstance: Sendable {
     public let tree: ResponseTree
     /// log π_sft, one row for each node of the tree, in its order.

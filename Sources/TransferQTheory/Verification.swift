@@ -1,6 +1,6 @@
 import TransferQ
 
-/// The result of checking theory.md's inequalities and identities on many instances.
+/// The result of checking docs/mathematics.md's inequalities and identities on many instances.
 public struct Verification: Codable, Sendable {
     /// One inequality over all instances.
     public struct Inequality: Codable, Sendable {

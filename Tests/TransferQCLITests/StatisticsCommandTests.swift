@@ -101,6 +101,13 @@ import TransferQEvaluation
         let calibration = try JSONDecoder().decode(
             ConfidenceCalibration.self, from: Data(contentsOf: shop.folder.file("confidence.json")))
         #expect(calibration.source.contains("of 6 prompts"))
+        // What a draw compared is not in a trace, so it must not be taken for a choice by values.
+        let drawn = try shop.run(
+            ["generate", "say h", "--k", "4", "--horizon", "3", "--without", "all", "--choice", "sample"]
+                + ["--max-tokens", "16", "--trace", shop.path("drawn.jsonl")] + common)
+        #expect(drawn.status == 0, "\(drawn.complaints)")
+        let refused = try shop.run(["value", "confidence", shop.path("drawn.jsonl"), "--alpha", "0.5"])
+        #expect(refused.status == 64 && refused.complaints.contains("--choice greedy"), "\(refused.complaints)")
         let answer = try shop.run(
             ["generate", "say g", "--confidence", "0.9", "--k", "4", "--horizon", "3", "--format", "json"]
                 + ["--max-tokens", "4", "--confidence-calibration", shop.path("confidence.json")] + common)

@@ -53,7 +53,7 @@ import TransferQTheory
         }
     }
 
-    /// theory.md section 4: tilting the base by the implicit reward of a policy gives that policy back.
+    /// docs/mathematics.md section 4: tilting the base by the implicit reward of a policy gives that policy back.
     @Test func softValuesUnderItGiveTheAlignedPolicyBack() async throws {
         let (aligned, base) = (Self.policy(1), Self.policy(2))
         let reward = try ImplicitReward(name: "implicit", aligned: Reader(policy: aligned), base: Reader(policy: base))

@@ -13,7 +13,7 @@ import TransferQ
         for seed in 0..<200 as Range<UInt64> {
             let (logTilt, values) = problem(seed)
             let alpha = 0.05 + 2 * Noise(seed: seed).derived(-1).uniform
-            // Straight from theory.md section 3, without logarithms.
+            // Straight from docs/mathematics.md section 3, without logarithms.
             let weights = zip(logTilt, values).map { exp($0) * exp($1 / alpha) }
             let total = weights.reduce(0, +)
             let tilted = try TiltedDistribution(logTilt: logTilt, values: values, alpha: alpha)

@@ -140,13 +140,14 @@ public struct Guidance: Sendable {
     private static let referenceStride = 7
 
     /// The policy that is tilted.
-    private func tilted(_ task: DecodingTask) -> CheckedPolicy {
+    private func tiltedPolicy(of task: DecodingTask) -> CheckedPolicy {
         tilt == .reference ? task.policies.reference : task.policies.baseline
     }
 
     private func proposer(for state: DecodingState) -> Proposer {
         Proposer(
-            policy: tilted(state.task), reader: tilt == .baseline ? state.task.policies.reference : nil, count: k,
+            policy: tiltedPolicy(of: state.task), reader: tilt == .baseline ? state.task.policies.reference : nil,
+            count: k,
             temperature: temperature, isDraw: choice == .sample, memory: state.memory)
     }
 
@@ -180,18 +181,19 @@ public struct Guidance: Sendable {
         let outcome = try await search(state, proposer: proposer(for: state), estimator: estimator, needsAll: true)
             .outcome(for: proposal)
         let estimates = outcome.estimates.compactMap { $0 }
-        func tilted(_ alpha: Double) throws -> TiltedDistribution {
+        func tiltedDistribution(at alpha: Double) throws -> TiltedDistribution {
             try TiltedDistribution(logTilt: proposal.logTilt, values: estimates.map(\.value), alpha: alpha)
         }
         let alpha: Double? =
             estimates.count < tokens.count  // the answer's budget is spent
-            ? nil : try self.alpha(allowance: allowance) { try tilted($0).klDivergence(from: logReference) }
+            ? nil
+            : try leastAlpha(allowance: allowance) { try tiltedDistribution(at: $0).klDivergence(from: logReference) }
         guard let alpha, alpha.isFinite else {
             var decision = try await drawFromReference(state, candidates: tokens, logReference: logReference)
             decision.usage = outcome.usage
             return decision
         }
-        let distribution = try tilted(alpha)
+        let distribution = try tiltedDistribution(at: alpha)
         let chosen = distribution.choose(tokens: tokens, noise: state.noise(.choice))
         let (scores, probabilities) = (distribution.scores, distribution.probabilities)
         let scored = tokens.indices.map { index in
@@ -209,7 +211,7 @@ public struct Guidance: Sendable {
     ///
     /// On the reference's tilt KL falls as α grows, so it is the least such α; on the baseline's KL need not fall, and
     /// what is found is within the allowance all the same.
-    private func alpha(allowance: Double, kl: (Double) throws -> Double) throws -> Double {
+    private func leastAlpha(allowance: Double, kl: (Double) throws -> Double) throws -> Double {
         guard try kl(alpha) > allowance else { return alpha }
         var low = log(alpha)
         var high = min(max(low, 0) + 40, 700)
@@ -239,7 +241,7 @@ public struct Guidance: Sendable {
     /// Chooses among k blocks sampled from the tilted policy, with probabilities proportional to exp(Q/α): the policy's
     /// own part is in the sampling. Picking one of k draws by whatever rule costs at most log k nats.
     private func decideBlock(_ state: DecodingState, estimator: any ValueEstimator) async throws -> Decision {
-        let policy = tilted(state.task)
+        let policy = tiltedPolicy(of: state.task)
         var request = RolloutRequest(
             response: state.response, prefixes: [[]], count: k, maximumLength: min(blockLength, state.remainingLength),
             sampling: .ancestral, noise: state.noise(.block))

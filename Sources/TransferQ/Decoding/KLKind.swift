@@ -1,7 +1,7 @@
 /// What a number of nats is that stands for KL(π_alg ‖ π_sft): four different things, which must not be compared or
 /// averaged with each other.
 public enum KLKind: String, Codable, CaseIterable, Sendable {
-    /// The divergence of the distribution that the choice was drawn from: exact (theory.md section 8).
+    /// The divergence of the distribution that the choice was drawn from: exact (docs/mathematics.md section 8).
     case divergence
     /// The largest divergence that the values of candidates which bounds excluded could make of it: the choice is the
     /// full search's, but their values, which the divergence depends on, are only known to lie in the reward's range.

@@ -4,7 +4,7 @@
 public struct SearchSettings: Sendable {
     /// Speed-ups that change no token.
     public enum SpeedUp: String, CaseIterable, Sendable {
-        /// Candidates whose bounds exclude them get no value (theory.md section 7).
+        /// Candidates whose bounds exclude them get no value (docs/mathematics.md section 7).
         case prune
         /// A greedy rollout of the chosen candidate goes on in the next step.
         case reuse

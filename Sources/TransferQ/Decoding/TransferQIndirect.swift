@@ -1,4 +1,4 @@
-/// Transfer Q*, indirect (NeurIPS 2024, section 3; theory.md section 4): the baseline is aligned with another reward, and
+/// Transfer Q*, indirect (NeurIPS 2024, section 3; docs/mathematics.md section 4): the baseline is aligned with another reward, and
 /// importance weights turn its rollouts into values under the policy aligned with the target.
 ///
 /// The baseline's reward is the task's, or, without one, the implicit reward β·log(ρ_BL/ρ_sft).

@@ -1,4 +1,4 @@
-/// Transfer Q* with soft values (theory.md section 5): π_sft tilted by Q_soft, which at α = β is ρ_r^β exactly.
+/// Transfer Q* with soft values (docs/mathematics.md section 5): π_sft tilted by Q_soft, which at α = β is ρ_r^β exactly.
 public struct TransferQSoft: NamedDecodingMethod {
     public static let name = "transfer-q-soft"
     public static let summary =

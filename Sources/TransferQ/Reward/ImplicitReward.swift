@@ -15,7 +15,7 @@ extension ConversationReader {
 }
 
 /// r(x, y) = β·(log ρ_a(y|x) − log ρ_b(y|x)): what a was aligned with, if it was aligned from b with penalty β, up to a
-/// term of x alone (Rafailov et al., arXiv 2305.18290; theory.md section 4).
+/// term of x alone (Rafailov et al., arXiv 2305.18290; docs/mathematics.md section 4).
 ///
 /// The two policies may have different weights, prompts and vocabularies. Per token, each log-probability is divided by
 /// the number of its own tokens.

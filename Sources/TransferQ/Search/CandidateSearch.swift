@@ -30,7 +30,7 @@ public struct SearchReport: Hashable, Sendable {
 }
 
 /// Finds the candidate with the best score, log π_tilt(z) + Q(z)/α (+ Gumbel noise), and gives values only to
-/// candidates that can be it (theory.md section 7).
+/// candidates that can be it (docs/mathematics.md section 7).
 ///
 /// A step asks again and again what could still change the choice, and has that evaluated in one batch, filled up with
 /// what coming steps will probably ask for. Values do not depend on when they were asked for, so neither does the choice.

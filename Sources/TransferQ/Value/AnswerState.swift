@@ -1,4 +1,4 @@
-/// Where an answer stands: s_t = [x, y_<t] (theory.md section 1), with the policies that read it. Values are computed
+/// Where an answer stands: s_t = [x, y_<t] (docs/mathematics.md section 1), with the policies that read it. Values are computed
 /// from it and from nothing else.
 public struct AnswerState: Sendable {
     /// π_sft, with every result checked.

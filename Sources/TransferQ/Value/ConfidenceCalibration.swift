@@ -1,7 +1,7 @@
 /// What `--confidence` assumes about values before it has seen any: measured on one model with one reward, so measure it
 /// anew for others (`transferq value confidence`, ``init(measuring:scale:rewardSpread:source:)``).
 ///
-/// The model behind it (theory.md section 7): on the scale of ``ValueScale``, a candidate's value goes along with the
+/// The model behind it (docs/mathematics.md section 7): on the scale of ``ValueScale``, a candidate's value goes along with the
 /// incumbent's at ``slope`` and lies around that with ``spread``.
 public struct ConfidenceCalibration: Codable, Hashable, Sendable {
     /// How much of what an incumbent is worth above typical answers comes to the other candidates; between 0 and 1.

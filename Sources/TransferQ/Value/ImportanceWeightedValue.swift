@@ -1,6 +1,6 @@
 import Foundation
 
-/// Q̂(s, z) = Σ w_i·r_i / Σ w_i over rollouts of a baseline that was aligned with another reward (theory.md section 4):
+/// Q̂(s, z) = Σ w_i·r_i / Σ w_i over rollouts of a baseline that was aligned with another reward (docs/mathematics.md section 4):
 /// the value under the policy that is aligned with the target.
 ///
 /// w = exp((r − r_BL)/β), or, when r_BL is not at hand, exp(r/β)·ρ_sft(τ|s,z)/ρ_BL(τ|s,z), its implicit form. All in

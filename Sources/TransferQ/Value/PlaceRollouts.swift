@@ -1,6 +1,6 @@
 /// What a policy has to write for a number of places, nothing twice.
 ///
-/// A greedy rollout that passes another place *is* that place's rollout from there on (theory.md section 7), so the
+/// A greedy rollout that passes another place *is* that place's rollout from there on (docs/mathematics.md section 7), so the
 /// other follows it: the one rollout is made as long as both need.
 struct PlaceRollouts {
     private enum Source {

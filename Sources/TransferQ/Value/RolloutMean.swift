@@ -1,4 +1,4 @@
-/// Q̂(s, z) = mean of r([s, z, τ_i]) over N rollouts τ_i of a policy (theory.md section 3).
+/// Q̂(s, z) = mean of r([s, z, τ_i]) over N rollouts τ_i of a policy (docs/mathematics.md section 3).
 ///
 /// Rolled out by the reference this is controlled decoding's value, by an aligned baseline Transfer Q*'s (direct).
 /// A candidate that ends the response has no rollouts: its value is the reward of the response.

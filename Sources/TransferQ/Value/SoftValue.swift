@@ -1,6 +1,6 @@
 import Foundation
 
-/// Q̂_soft(s, z) = β·log mean[(ρ_sft/ρ_BL)(τ|s,z)·exp(r/β)] over rollouts τ of a baseline (theory.md section 5).
+/// Q̂_soft(s, z) = β·log mean[(ρ_sft/ρ_BL)(τ|s,z)·exp(r/β)] over rollouts τ of a baseline (docs/mathematics.md section 5).
 ///
 /// Tilting π_sft by exp(Q_soft/β) token by token gives ρ_r^β exactly. The closer the baseline is to ρ_r^β, the fewer
 /// rollouts are needed; from ρ_r^β itself one gives the exact value. A candidate all of whose rollouts the reference rules

@@ -1,6 +1,6 @@
 import Foundation
 
-/// π_α(z | s) ∝ π_tilt(z | s) · exp(Q(s, z) / α) over a candidate set (theory.md section 3; Transfer Q*, equation 6): the
+/// π_α(z | s) ∝ π_tilt(z | s) · exp(Q(s, z) / α) over a candidate set (docs/mathematics.md section 3; Transfer Q*, equation 6): the
 /// only place that tilts.
 ///
 /// It maximises E[Q] − α·KL(π ‖ π_tilt). α → ∞ gives the tilt policy (renormalised over the candidates), α → 0 the
@@ -126,7 +126,7 @@ public struct TiltedDistribution: Sendable {
     /// Index of the largest score, the first of equal ones.
     public var mostLikely: Int { scores.firstIndexOfMaximum }
 
-    /// Index of a draw from π_α by the Gumbel-max trick (theory.md section 7). The noise of a candidate depends on
+    /// Index of a draw from π_α by the Gumbel-max trick (docs/mathematics.md section 7). The noise of a candidate depends on
     /// its token, not on its place in the list.
     public func choose(tokens: [Token], noise: Noise) -> Int {
         zip(scores, tokens).map { $0 + noise.derived(Int($1)).gumbel }.firstIndexOfMaximum
@@ -151,7 +151,7 @@ public struct TiltedDistribution: Sendable {
     }
 
     /// Those of `indices` that none of them is certain to beat; all where none is known to be possible. The others have
-    /// lost, whatever their values are (theory.md section 7).
+    /// lost, whatever their values are (docs/mathematics.md section 7).
     func contenders(among indices: [Int]) -> [Int] {
         var sure = (index: 0, score: -Double.infinity)
         for index in indices where values[index].low > -.infinity {

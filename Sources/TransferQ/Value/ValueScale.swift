@@ -1,6 +1,6 @@
 import Foundation
 
-/// The scale on which it is guessed what a candidate is worth from what the incumbent is (theory.md section 7, statistical
+/// The scale on which it is guessed what a candidate is worth from what the incumbent is (docs/mathematics.md section 7, statistical
 /// pruning).
 ///
 /// Where values have a range it is stretched, c + h·atanh((Q − c)/h), so that its ends are out of reach: close to an end

@@ -12,7 +12,7 @@ final class DecodeQueue: @unchecked Sendable {  // used on `thread` alone, which
         let resume: @Sendable () -> Void
 
         /// Tokens that it brings into a batch; announced ones are in the batch by themselves.
-        var size: Int { work.isDeferred ? 0 : work.entries.count }
+        var size: Int { work.isAnnounced ? 0 : work.entries.count }
     }
 
     private struct Announced {
@@ -29,7 +29,7 @@ final class DecodeQueue: @unchecked Sendable {  // used on `thread` alone, which
         var results: DecodeWork.Results
         var count: Int
 
-        var works: [DecodeWork] { waiters.map(\.work).filter { !$0.isDeferred } + announced }
+        var works: [DecodeWork] { waiters.map(\.work).filter { !$0.isAnnounced } + announced }
     }
 
     /// Most tokens of a batch that several share. From 64 on, llama.cpp's attention works in tiles that span the cells of
@@ -100,7 +100,7 @@ final class DecodeQueue: @unchecked Sendable {  // used on `thread` alone, which
     /// there. It waits as long as somebody keeps it.
     func announce(_ work: DecodeWork) {
         thread.checkIsolated()
-        work.markDeferred()
+        work.markAnnounced()
         announced.append(Announced(work: work))
     }
 
@@ -165,7 +165,7 @@ final class DecodeQueue: @unchecked Sendable {  // used on `thread` alone, which
     /// - Parameter room: cells that are free; no announced work shall take one that others need.
     private func nextBatch(room: Int) -> Batch? {
         guard let first = waiters.first else { return nil }
-        var (results, count) = (first.work.isDeferred ? [] : first.work.results, first.size)
+        var (results, count) = (first.work.isAnnounced ? [] : first.work.results, first.size)
         func joins(_ wanted: DecodeWork.Results, size: Int, within limit: Int = Self.sharedBatchSize) -> Bool {
             guard count + size <= limit || count == 0 else { return false }
             (results, count) = (results.union(wanted), count + size)
@@ -177,7 +177,7 @@ final class DecodeQueue: @unchecked Sendable {  // used on `thread` alone, which
         }
         let together =
             waiters.prefix(1)
-            + waiters.dropFirst().prefix { joins($0.work.isDeferred ? [] : $0.work.results, size: $0.size) }
+            + waiters.dropFirst().prefix { joins($0.work.isAnnounced ? [] : $0.work.results, size: $0.size) }
         announced.removeFirst(along.count)
         waiters.removeFirst(together.count)
         return Batch(waiters: together, announced: Array(along), results: results, count: count)
@@ -189,7 +189,7 @@ final class DecodeQueue: @unchecked Sendable {  // used on `thread` alone, which
         waiters = batch.waiters.dropFirst() + waiters
         announced = batch.announced.map { Announced(work: $0) } + announced
         return Batch(
-            waiters: batch.waiters.prefix(1), announced: [], results: first.work.isDeferred ? [] : first.work.results,
+            waiters: batch.waiters.prefix(1), announced: [], results: first.work.isAnnounced ? [] : first.work.results,
             count: first.size)
     }
 
@@ -232,7 +232,7 @@ final class DecodeQueue: @unchecked Sendable {  // used on `thread` alone, which
             }
             row += work.entries.count
         }
-        for waiter in batch.waiters where !waiter.work.isDeferred {
+        for waiter in batch.waiters where !waiter.work.isAnnounced {
             let isCancelled = waiter.signal.isRaised
             finish(waiter.work, result.flatMap { isCancelled ? .failure(CancellationError()) : .success(()) })
         }

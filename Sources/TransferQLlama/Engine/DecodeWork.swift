@@ -44,7 +44,7 @@ final class DecodeWork {
     let entries: ArraySlice<Entry>
     let results: Results
     /// Whether it goes along with a batch that is decoded for others.
-    private(set) var isDeferred = false
+    private(set) var isAnnounced = false
     /// Nil until it has been in a batch. After an error the sequences may hold any part of the entries: trim them or let them
     /// go.
     private(set) var outcome: Result<Void, any Error>?
@@ -61,7 +61,7 @@ final class DecodeWork {
     }
 
     /// Marks it as work that nobody waits for yet.
-    func markDeferred() { isDeferred = true }
+    func markAnnounced() { isAnnounced = true }
 
     /// Takes down what came of it, once.
     ///

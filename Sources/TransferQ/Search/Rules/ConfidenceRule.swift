@@ -1,5 +1,5 @@
 /// Leaves out candidates while their chances to win come to less than 1 − confidence a step, on average over the answer
-/// (approximate; theory.md section 7, statistical pruning).
+/// (approximate; docs/mathematics.md section 7, statistical pruning).
 struct ConfidenceRule: Sendable {
     /// Between 0.5 and 1.
     let confidence: Double
