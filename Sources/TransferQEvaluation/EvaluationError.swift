@@ -3,12 +3,14 @@ public enum EvaluationError: Error, Equatable, Sendable {
     /// A file that a run would go on with holds something else.
     case unusableOutput(String)
     case cannotWrite(path: String, reason: String)
+    /// Something in an evaluation's configuration.
+    case invalidSpecification(String)
 }
 
 extension EvaluationError: CustomStringConvertible {
     public var description: String {
         switch self {
-        case .unusableOutput(let sentence): sentence
+        case .unusableOutput(let sentence), .invalidSpecification(let sentence): sentence
         case .cannotWrite(let path, let reason):
             "\(path) cannot be written (\(reason)); free some space or choose another file"
         }

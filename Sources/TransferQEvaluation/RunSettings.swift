@@ -7,9 +7,9 @@ public import TransferQRuntime
 ///
 /// It stands in every line of answers that are kept, so that a run goes on with answers of its own only, and otherwise
 /// says what differs.
-public struct RunSettings: Codable, Equatable, Sendable {
+public struct RunSettings: Codable, Hashable, Sendable {
     /// Values by their names, in groups: `models`, `rewards`, `files`, `answer`, and `method NAME`.
-    public private(set) var groups: [String: [String: String]] = [:]
+    public internal(set) var groups: [String: [String: String]] = [:]
 
     public init() {}
 

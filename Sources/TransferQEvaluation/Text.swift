@@ -1,4 +1,4 @@
-import Foundation
+public import Foundation
 import TransferQ
 import TransferQDigest
 
@@ -7,6 +7,31 @@ public enum JSON {
     public static func line(_ value: some Encodable) throws -> String { try text(value, [.sortedKeys]) }
     public static func pretty(_ value: some Encodable) throws -> String {
         try text(value, [.sortedKeys, .prettyPrinted])
+    }
+
+    /// Reads what ``line(_:)`` writes.
+    public static var decoder: JSONDecoder {
+        let decoder = JSONDecoder()
+        decoder.nonConformingFloatDecodingStrategy = .convertFromString(
+            positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+        return decoder
+    }
+
+    /// Why a value could not be decoded, as the part of a sentence.
+    static func sentence(_ error: any Error) -> String {
+        func place(_ path: [any CodingKey]) -> String {
+            let parts = path.map { $0.intValue.map { "[\($0)]" } ?? $0.stringValue }
+            return parts.isEmpty ? "" : parts.joined(separator: ".") + ": "
+        }
+        switch error {
+        case DecodingError.keyNotFound(let key, let context):
+            return "\(place(context.codingPath))\(key.stringValue) is missing"
+        case DecodingError.typeMismatch(_, let context), DecodingError.valueNotFound(_, let context),
+            DecodingError.dataCorrupted(let context):
+            if let inner = context.underlyingError, !(inner is CocoaError) { return sentence(inner) }
+            return place(context.codingPath) + context.debugDescription
+        default: return "\(error)"
+        }
     }
 
     private static func text(_ value: some Encodable, _ format: JSONEncoder.OutputFormatting) throws -> String {

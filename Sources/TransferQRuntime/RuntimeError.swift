@@ -35,7 +35,7 @@ extension RuntimeError {
     }
 
     /// Refuses an object with a key that nobody knows.
-    static func checkKeys(of decoder: any Decoder, known: Set<String>, what: String) throws {
+    package static func checkKeys(of decoder: any Decoder, known: Set<String>, what: String) throws {
         let keys = try decoder.container(keyedBy: AnyKey.self).allKeys.map(\.stringValue)
         guard let stranger = keys.sorted().first(where: { !known.contains($0) }) else { return }
         throw RuntimeError.invalidSpecification(

@@ -27,14 +27,22 @@ public struct MethodSpec: Codable, Hashable, Sendable {
         init?(intValue: Int) { nil }
     }
 
-    public init(from decoder: any Decoder) throws {
-        let container = try decoder.container(keyedBy: Key.self)
+    public init(from decoder: any Decoder) throws { try self.init(from: decoder, without: []) }
+
+    /// - Parameter others: keys of the object that are none of the method's.
+    package init(from decoder: any Decoder, without others: Set<String>) throws {
         let nameKey = Key(stringValue: "name")
-        var parameters: [String: ParameterValue] = [:]
-        for key in container.allKeys where key.stringValue != nameKey.stringValue {
-            parameters[key.stringValue] = try Self.value(in: container, at: key)
-        }
-        try self.init(container.decode(String.self, forKey: nameKey), parameters)
+        let name = try decoder.container(keyedBy: Key.self).decode(String.self, forKey: nameKey)
+        try self.init(name, Self.parameters(from: decoder, without: others.union([nameKey.stringValue])))
+    }
+
+    /// The values of an object by their names.
+    package static func parameters(
+        from decoder: any Decoder, without others: Set<String> = []
+    ) throws -> [String: ParameterValue] {
+        let container = try decoder.container(keyedBy: Key.self)
+        let keys = container.allKeys.filter { !others.contains($0.stringValue) }
+        return try Dictionary(uniqueKeysWithValues: keys.map { ($0.stringValue, try value(in: container, at: $0)) })
     }
 
     /// A whole number, a number, a text, or a switch.
