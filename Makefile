@@ -28,6 +28,7 @@ demo: model
 test: lint
 	scripts/test --build
 	$(PROGRAM) models pull $(MODEL)
+	scripts/make-encoder
 	scripts/test-bootstrap
 	scripts/test --skip '\.Long'
 

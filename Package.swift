@@ -21,7 +21,9 @@ let package = Package(
         .executable(name: "transferq-bench", targets: ["TransferQBench"]),
     ],
     dependencies: [
-        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        // Configurations of `transferq evaluate`; the libraries read JSON and build without it.
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     ],
     targets: [
         // The method: policies, rewards, values, tilting, the decoding loop. Depends on nothing.
@@ -80,6 +82,7 @@ let package = Package(
                 "TransferQ", "TransferQTheory", "TransferQRewards", "TransferQLlama", "TransferQRuntime",
                 "TransferQEvaluation", "TransferQConsole",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Yams", package: "Yams"),
             ],
             swiftSettings: settings),
         // Measurements of its developers, `transferq-bench`.
@@ -112,6 +115,12 @@ let package = Package(
         .testTarget(
             name: "TransferQRuntimeTests",
             dependencies: ["TransferQRuntime", "TransferQLlama", "TransferQ", "TestSupport"], swiftSettings: settings),
+        .testTarget(
+            name: "TransferQEvaluationTests",
+            dependencies: [
+                "TransferQEvaluation", "TransferQRuntime", "TransferQLlama", "TransferQ", "TestSupport",
+            ],
+            exclude: ["judge_server.py", "reference_metrics.json", "reference_metrics.py"], swiftSettings: settings),
         .testTarget(
             name: "TransferQCLITests",
             dependencies: [

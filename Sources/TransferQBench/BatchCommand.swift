@@ -61,7 +61,7 @@ struct BatchCommand: AsyncParsableCommand {
         var report = Report(
             model: try await ModelFiles.path(steering.models.model), prompts: conversations.count, parallel: parallel,
             rounds: rounds)
-        let progress = Progress("measurements", of: methods.count * rounds)
+        let progress = ProgressLine("measurements", of: methods.count * rounds)
         for (name, method) in methods {
             var row = Row(method: name)
             var paces = (alone: Pace(), together: Pace())

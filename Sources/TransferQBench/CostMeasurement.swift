@@ -26,7 +26,7 @@ struct CostMeasurement {
         _ settings: [(method: MethodSpec, conversation: [Message])], varied: String
     ) async throws -> [Double] {
         var seconds = settings.map { _ in [Double]() }
-        let progress = Progress("answers (varied: \(varied))", of: rounds * settings.count)
+        let progress = ProgressLine("answers (varied: \(varied))", of: rounds * settings.count)
         for round in 0..<rounds {
             for (index, setting) in settings.enumerated() {
                 let answer = try await self.seconds(setting.method, setting.conversation, maximumLength: maximumLength)
@@ -46,7 +46,7 @@ struct CostMeasurement {
     ) async throws -> (question: String, seconds: [[Double]]) {
         search: for question in Self.questions {
             var seconds = methods.map { _ in [[Double]]() }
-            let progress = Progress("long answers", of: rounds * methods.count)
+            let progress = ProgressLine("long answers", of: rounds * methods.count)
             for round in 0..<rounds {
                 for (index, method) in methods.enumerated() {
                     let conversation = [Message(role: "user", content: question)]

@@ -74,7 +74,7 @@ struct LoopCommand: AsyncParsableCommand {
             model: try await ModelFiles.path(steering.models.model), alpha: steering.alpha,
             sides: methods.map { BenchSide($0.0) })
         let loop = loopTokens == 0 ? nil : try await LoopProcess(self, model: report.model)
-        let progress = Progress("prompts", of: conversations.count)
+        let progress = ProgressLine("prompts", of: conversations.count)
         for (index, conversation) in conversations.enumerated() {
             var answer: [Token] = []
             var loopSeconds: [Double] = []

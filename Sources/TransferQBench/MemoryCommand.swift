@@ -70,7 +70,7 @@ struct MemoryCommand: AsyncParsableCommand {
             horizon: steering.horizon, maxTokens: steering.maxTokens)
         try await prompts.open(conversations[0], method: method).readAllPrompts()
         report.samples.append(Sample(answers: 0, megabytes: try .now()))
-        let progress = Progress("answers", of: answers)
+        let progress = ProgressLine("answers", of: answers)
         for count in 1...answers {
             let conversation = conversations[(count - 1) % conversations.count]
             _ = try await prompts.open(conversation, method: method).measure()

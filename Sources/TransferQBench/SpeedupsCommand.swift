@@ -48,7 +48,7 @@ struct SpeedupsCommand: AsyncParsableCommand {
             prompts: conversations.count, sides: sides.map { BenchSide($0.0) })
         // The first answer also pays for what is read from disk.
         _ = try await prompts.open(conversations[0], maximumLength: 1, method: sides[0].1).measure()
-        let progress = Progress("prompts", of: conversations.count)
+        let progress = ProgressLine("prompts", of: conversations.count)
         for (index, conversation) in conversations.enumerated() {
             var first: [Token]?
             for (side, (_, method)) in sides.enumerated() {

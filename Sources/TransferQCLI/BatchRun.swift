@@ -78,7 +78,7 @@ struct BatchRun {
         if !known.isEmpty { Console.say("\(known.count) answers are there already") }
         let places = conversations.indices.filter { !known.contains($0) }
         let traceFile = try trace.map { try TraceFile(path: $0, keeps: !known.isEmpty) }
-        let progress = Progress("answers", of: conversations.count, known: known.count)
+        let progress = ProgressLine("answers", of: conversations.count, known: known.count)
         let parallel = options.parallel ?? 8
         let clock = ContinuousClock()
         let start = clock.now

@@ -81,7 +81,7 @@ struct ValueCommand: AsyncParsableCommand {
             let model = isReference ? loaded.model : loaded.baselineModel ?? loaded.model
             let reader = TextReader(
                 model: model, adapter: isReference ? nil : loaded.adapter, threads: models.threads)
-            let progress = Progress("states read", of: states.count)
+            let progress = ProgressLine("states read", of: states.count)
             var valued: [ValuedState] = []
             while valued.count < states.count {
                 try Task.checkCancellation()

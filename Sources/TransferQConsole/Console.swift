@@ -68,7 +68,7 @@ package enum Console {
 
 /// How far long work has come, with the time that is left: a line that replaces itself on a terminal, a line for each
 /// tenth elsewhere.
-package final class Progress: Sendable {
+package final class ProgressLine: Sendable {
     private struct State {
         var tenth = 0
         /// What was there before this run did anything.

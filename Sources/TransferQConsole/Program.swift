@@ -54,7 +54,10 @@ enum Failure {
         case let failure as RequestFailure: code(of: failure.reason)
         case is UsageError, is TabularError: 64
         case let error as EvaluationError:
-            if case .cannotWrite = error { 1 } else { 64 }
+            switch error {
+            case .cannotWrite, .judge: 1
+            case .unusableOutput, .invalidSpecification: 64
+            }
         case let error as RuntimeError:
             if case .lineFull = error { 1 } else { 64 }
         case let error as TransferQError:

@@ -25,8 +25,9 @@ public struct LineFile<Record: Decodable & Sendable>: Sendable {
         }
         guard let path, let data = FileManager.default.contents(atPath: path) else { return }
         var whole = 0
+        let decoder = JSON.decoder
         for line in data.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).dropLast() {
-            guard let record = try? JSONDecoder().decode(Record.self, from: line) else {  // refused right here
+            guard let record = try? decoder.decode(Record.self, from: line) else {  // refused right here
                 throw Self.stranger(path, what)
             }
             let differences = differences(record)
@@ -43,7 +44,12 @@ public struct LineFile<Record: Decodable & Sendable>: Sendable {
         guard tail.prefix(beginning.utf8.count).elementsEqual(beginning.utf8.prefix(tail.count)) else {
             throw Self.stranger(path, what)
         }
-        do { try data.prefix(whole).write(to: URL(filePath: path)) } catch {
+        // Shortened in place: writing it anew would need room that a full disk does not have.
+        do {
+            let file = try FileHandle(forUpdating: URL(filePath: path))
+            try file.truncate(atOffset: UInt64(whole))
+            try file.close()
+        } catch {
             throw EvaluationError.cannotWrite(path: path, reason: error.localizedDescription)
         }
     }

@@ -1,4 +1,4 @@
-public import TransferQ
+import TransferQ
 
 /// How long answers took, prompt by prompt.
 public struct Pace: Encodable, Sendable {

@@ -1,5 +1,5 @@
 public import TransferQ
-public import TransferQRuntime
+import TransferQRuntime
 
 /// One method's answer to one prompt of a set.
 public struct PromptResult: Codable, Sendable {

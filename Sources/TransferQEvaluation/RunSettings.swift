@@ -26,7 +26,7 @@ public struct RunSettings: Codable, Hashable, Sendable {
         }
         func content(_ path: String) async throws -> String {
             var digests: [String] = []
-            for part in try GGUFFile.parts(of: path) { digests.append(try await digest(part)) }
+            for part in GGUFFile.parts(of: path) { digests.append(try await digest(part)) }
             return digests.joined(separator: " ")
         }
         let (library, baseline) = (runtime.engine.library, runtime.baseline)
@@ -105,7 +105,7 @@ public struct RunSettings: Codable, Hashable, Sendable {
     }
 
     /// Long values by their beginning and a hash.
-    private static func short(_ text: String) -> String {
+    static func short(_ text: String) -> String {
         guard text.count > 80 else { return text }
         // Strings are always encoded.
         return "\(text.prefix(48))… \((try? Fingerprint.of(text)) ?? "")"

@@ -27,6 +27,7 @@ public enum LlamaError: Error, Equatable, Sendable {
     case logitsNotNumeric
     case noStates(model: String)
     case notClassifier(path: String)
+    case notEncoder(path: String)
     case noClassificationHead(path: String)
     case wrongBackbone(head: String, model: String, reason: String)
     case noBackbone(head: String, model: String, sha256: String)
@@ -100,6 +101,8 @@ extension LlamaError: CustomStringConvertible {
         case .noBackbone(let head, let model, let sha256):
             "the head \(head) reads the states of \(model) (SHA-256 \(sha256.prefix(12))…), which is not here; "
                 + "bring that file with transferq models pull, or answer with it as --model"
+        case .notEncoder(let path):
+            "\(path) is a GGUF file but no sentence encoder that pools by the mean; make one with scripts/make-encoder"
         case .notClassifier(let path):
             "\(path) is a GGUF file but scores no texts; if it is the body of a reward model, extract its head with: "
                 + "transferq reward convert CHECKPOINT --model \(path) --output \(path).head.json"

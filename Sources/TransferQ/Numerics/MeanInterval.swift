@@ -18,17 +18,7 @@ public struct MeanInterval: Hashable, Codable, Sendable {
     ///
     /// - Parameter clusters: what each value belongs to, for example its prompt; as many as there are values.
     public init<Cluster: Hashable>(_ values: [Double], clusters: [Cluster]) {
-        precondition(values.count == clusters.count, "each value needs its cluster")
-        var order: [Cluster: Int] = [:]
-        var sums: [(sum: Double, count: Double)] = []
-        for (value, cluster) in zip(values, clusters) {
-            let place = order[cluster, default: sums.count]
-            order[cluster] = place
-            if place == sums.count { sums.append((0, 0)) }
-            sums[place].sum += value
-            sums[place].count += 1
-        }
-        self.init(clusterMeans: sums.map { $0.sum / $0.count })
+        self.init(clusterMeans: values.means(by: clusters))
     }
 
     private init(clusterMeans values: [Double]) {
@@ -44,6 +34,16 @@ public struct MeanInterval: Hashable, Codable, Sendable {
         let half = StudentT.quantile(0.975, freedom: count - 1) * (variance / count).squareRoot()
         (low, high) = (mean - half, mean + half)
     }
+
+    /// - Parameter half: of the interval's width; nil without one.
+    init(mean: Double, half: Double?, clusters: Int) {
+        self.mean = mean
+        (low, high) = (half.map { mean - $0 }, half.map { mean + $0 })
+        self.clusters = clusters
+    }
+
+    /// Whether there is an interval and zero lies outside of it.
+    public var excludesZero: Bool { (low ?? 0) > 0 || (high ?? 0) < 0 }
 
     /// For people: `0.512 (0.401 to 0.623)`.
     public var text: String {

@@ -131,7 +131,7 @@ struct CompareCommand: AsyncParsableCommand {
         }
         let known = own(found.records).count
         if known > 0 { Console.say("\(known) answers are there already") }
-        let progress = Progress("answers", of: methods.count * conversations.count, known: known)
+        let progress = ProgressLine("answers", of: methods.count * conversations.count, known: known)
         try await Interruption.cancellable {
             var results = found
             let open = try conversations.indices.compactMap { index in

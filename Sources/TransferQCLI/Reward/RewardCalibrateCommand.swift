@@ -64,7 +64,7 @@ struct RewardCalibrateCommand: AsyncParsableCommand {
             }
             let prepared = try await rewards.runtime().prepare(requests, rewards: reward)
             var values: [Double] = []
-            let progress = Progress("answers", of: requests.count)
+            let progress = ProgressLine("answers", of: requests.count)
             for index in requests.indices {
                 let summary = try await prepared.open(index).answer(by: method.configured(), isWhole: true) { $0.say() }
                 if let value = summary.reward { values.append(value) }

@@ -200,7 +200,7 @@ private struct FitFeatures {
             throw RewardError.tooLittleData(
                 path: path, reason: "\(answers.count) answers are too few to fit and measure on; give at least 20")
         }
-        let progress = Progress("answers of \(path) read", of: completions.count)
+        let progress = ProgressLine("answers of \(path) read", of: completions.count)
         states = try await FeatureStore(store: ModelFiles.store).states(
             of: completions, backbone: backbone, reader: reader, progress: progress.update)
     }

@@ -50,7 +50,7 @@ struct RewardScoreCommand: AsyncParsableCommand {
         let all = try await Interruption.cancellable {
             let reward = try await rewards.rewardModel()
             var all: [Double] = []
-            let progress = Progress("answers scored", of: completions.count)
+            let progress = ProgressLine("answers scored", of: completions.count)
             // Neighbours share their conversation, and batches stay small enough to show progress.
             while all.count < completions.count {
                 try Task.checkCancellation()

@@ -27,6 +27,8 @@ public struct JudgeSpec: Codable, Hashable, Sendable {
     public let maxTokens: Int
     /// Questions to a server at the same time.
     public let parallel: Int
+    /// Seconds that a server may take for a reply.
+    public let timeout: Double
 
     /// - Throws: ``EvaluationError/invalidSpecification(_:)``.
     init(checking spec: Written) throws {
@@ -51,6 +53,8 @@ public struct JudgeSpec: Codable, Hashable, Sendable {
         let (maxTokens, parallel) = (spec.maxTokens ?? 512, spec.parallel ?? 4)
         guard (1...65_536).contains(maxTokens) else { throw fail("maxTokens must be 1 to 65536, not \(maxTokens)") }
         guard (1...64).contains(parallel) else { throw fail("parallel must be 1 to 64, not \(parallel)") }
+        timeout = spec.timeout ?? 120
+        guard timeout > 0, timeout <= 86_400 else { throw fail("timeout must be above 0 and at most 86400 seconds") }
         model = spec.model
         (endpoint, keyVariable, keyFile) = (spec.endpoint, spec.keyVariable, spec.keyFile)
         (against, limit) = (spec.against, spec.limit)
@@ -72,10 +76,12 @@ public struct JudgeSpec: Codable, Hashable, Sendable {
         let outputPrice: Double?
         let maxTokens: Int?
         let parallel: Int?
+        let timeout: Double?
     }
 
     private enum CodingKeys: String, CodingKey, CaseIterable {
-        case model, endpoint, keyVariable, keyFile, against, limit, inputPrice, outputPrice, maxTokens, parallel
+        case model, endpoint, keyVariable, keyFile, against, limit, inputPrice, outputPrice, maxTokens, parallel,
+            timeout
     }
 
     public init(from decoder: any Decoder) throws {

@@ -1,3 +1,4 @@
+public import Foundation
 import TransferQ
 public import TransferQRuntime
 
@@ -86,6 +87,16 @@ public struct EvaluationSpec: Hashable, Sendable {
                     + "\(entry.method.name)[baseline=\(names[0])]")
         }
         return names.first
+    }
+
+    /// Reads a configuration in JSON.
+    ///
+    /// - Parameter path: of the file, for messages.
+    /// - Throws: ``EvaluationError/invalidSpecification(_:)`` that names the file and the place in it.
+    public init(json: Data, path: String) throws {
+        do { self = try JSON.decoder.decode(EvaluationSpec.self, from: json) } catch {
+            throw EvaluationError.invalidSpecification("\(path): \(JSON.sentence(error))")
+        }
     }
 
     public func seeds(of entry: MethodEntry) -> [UInt64] { entry.seeds ?? seeds }

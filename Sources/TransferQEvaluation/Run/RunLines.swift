@@ -20,6 +20,8 @@ public struct AnswerLine: Codable, Hashable, Sendable {
     public var response: String
     /// Of the response, without its end token.
     public var tokens: [Token]
+    /// The token that ended the response; null where none did.
+    public var endToken: Token?
     public var finish: FinishReason
     /// The guiding reward; null without one.
     public var reward: Double?
@@ -72,6 +74,13 @@ public struct AnswerLine: Codable, Hashable, Sendable {
         return exp(-referenceLogProbability / Double(tokens.count))
     }
 
+    /// What rewards see of the answer.
+    public var completion: Completion {
+        Completion(
+            conversation: messages, text: response, tokens: tokens + (endToken.map { [$0] } ?? []),
+            isFinished: finish == .stop)
+    }
+
     public var place: AnswerPlace {
         AnswerPlace(prompt: prompt, promptHash: promptHash, method: method, seed: seed)
     }
@@ -86,6 +95,7 @@ public struct AnswerLine: Codable, Hashable, Sendable {
         try container.encode(seed, forKey: .seed)
         try container.encode(response, forKey: .response)
         try container.encode(tokens, forKey: .tokens)
+        try container.encode(endToken, forKey: .endToken)
         try container.encode(finish, forKey: .finish)
         try container.encode(reward, forKey: .reward)
         try container.encode(rewardParts, forKey: .rewardParts)

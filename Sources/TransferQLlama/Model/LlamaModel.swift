@@ -26,6 +26,8 @@ public final class LlamaModel: Sendable {
         case generation
         /// To score whole texts; encoders will do.
         case classification
+        /// To turn texts into vectors.
+        case embedding
     }
 
     /// Loads a file, on a thread of its own.
@@ -61,13 +63,16 @@ public final class LlamaModel: Sendable {
         self.handle = handle
         self.path = path
         let architecture = Self.metadata("general.architecture", of: pointer)
-        isClassifier =
-            Self.metadata("\(architecture).pooling_type", of: pointer) == "\(LLAMA_POOLING_TYPE_RANK.rawValue)"
-        guard purpose == .generation || isClassifier else { throw LlamaError.notClassifier(path: path) }
+        let pooling = Self.metadata("\(architecture).pooling_type", of: pointer)
+        isClassifier = pooling == "\(LLAMA_POOLING_TYPE_RANK.rawValue)"
+        guard purpose != .classification || isClassifier else { throw LlamaError.notClassifier(path: path) }
+        guard purpose != .embedding || pooling == "\(LLAMA_POOLING_TYPE_MEAN.rawValue)" else {
+            throw LlamaError.notEncoder(path: path)
+        }
         guard let vocabulary = llama_model_get_vocab(pointer), llama_vocab_n_tokens(vocabulary) > 0,
-            purpose == .classification || (llama_model_has_decoder(pointer) && !llama_model_has_encoder(pointer))
+            purpose != .generation || (llama_model_has_decoder(pointer) && !llama_model_has_encoder(pointer))
         else { throw LlamaError.notLanguageModel(path: path, kind: "it has an encoder or no vocabulary") }
-        guard purpose == .classification || !Self.encoders.contains(where: architecture.contains) else {
+        guard purpose != .generation || !Self.encoders.contains(where: architecture.contains) else {
             throw LlamaError.notLanguageModel(path: path, kind: "its architecture is \(architecture)")
         }
         guard !llama_model_is_diffusion(pointer) else {

@@ -76,42 +76,12 @@ public actor LlamaClassifier {
                 tokens += text.count
                 return tokens <= batchSize
             }
-            scores += try await score(Array(wave), signal: signal)
+            scores += try await handle.pool(Array(wave), threads: threads, signal: signal, count: labels.count).map {
+                guard let numbers = $0 else { throw LlamaError.notClassifier(path: model.path) }
+                return numbers
+            }
         }
         return scores
-    }
-
-    private func score(_ texts: [[Token]], signal: AbortSignal) async throws -> [[Float]] {
-        if let memory = handle.memory { llama_memory_clear(memory, false) }
-        let batch = handle.batch
-        var row = 0
-        for (sequence, text) in texts.enumerated() {
-            for (position, token) in text.enumerated() {
-                batch.token[row] = token
-                batch.pos[row] = Int32(position)
-                batch.n_seq_id[row] = 1
-                batch.seq_id[row]?[0] = llama_seq_id(sequence)
-                batch.logits[row] = 1
-                row += 1
-            }
-        }
-        handle.graphSwitch.listen(to: [signal])
-        defer { handle.graphSwitch.listen(to: []) }
-        // Whoever asks waits for it, so it has the threads that those have.
-        let lane = InferenceLane.current
-        let outcome = try await lane.thread.run { [handle, row, threads] in
-            handle.decode(Int32(row), threads: lane.threads ?? threads)
-        }
-        if signal.isRaised { throw CancellationError() }
-        guard outcome.code == 0 else {
-            throw LlamaError.decodeFailed(code: outcome.code, reason: outcome.complaint)
-        }
-        return try texts.indices.map { sequence in
-            guard let values = llama_get_embeddings_seq(handle.pointer, llama_seq_id(sequence)) else {
-                throw LlamaError.notClassifier(path: model.path)
-            }
-            return Array(UnsafeBufferPointer(start: values, count: labels.count))
-        }
     }
 }
 

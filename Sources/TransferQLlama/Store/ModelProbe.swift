@@ -64,6 +64,10 @@ extension LlamaModel {
     ///
     /// - Throws: ``LlamaError`` when that fails.
     public static func verify(path: String, adapter: String?, purpose: Purpose = .generation) async throws {
+        guard purpose != .embedding else {
+            _ = try await TextEncoder(path: path).embeddings(of: ["a b"])
+            return
+        }
         let model = try await LlamaModel(path: path, purpose: purpose)
         guard purpose == .generation else {
             _ = try await LlamaClassifier(model: model).scores(of: [Completion(conversation: [], text: "a b")])

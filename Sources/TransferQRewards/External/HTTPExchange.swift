@@ -1,4 +1,4 @@
-import Foundation
+package import Foundation
 import Synchronization
 
 #if canImport(FoundationNetworking)
@@ -10,7 +10,7 @@ import Synchronization
 /// A server that cannot be reached, or answers 429 or 5xx, is asked again. The redirects 307 and 308 are followed with
 /// method and body, up to five times, but not from https to http; 301, 302 and 303 of a POST drop the body by custom, so they
 /// are refused. Name and password of the address go along only to the place that they were written for.
-struct HTTPExchange: Sendable {
+package struct HTTPExchange: Sendable {
     /// For messages.
     let name: String
     let address: URL
@@ -20,21 +20,51 @@ struct HTTPExchange: Sendable {
     let timeout: Double
     /// Seconds before each further try.
     let pauses: [Double]
+    let advice: Advice
+
+    /// What to do about a server, as parts of sentences.
+    package struct Advice: Sendable {
+        /// Where it lets nobody in.
+        let access: String
+        /// Where it takes too long.
+        let slowness: String
+
+        package init(access: String, slowness: String) {
+            self.access = access
+            self.slowness = slowness
+        }
+
+        package static let reward = Advice(
+            access: "write its address with a name and a password, http://NAME:PASSWORD@HOST/…",
+            slowness: "give it longer with --reward-timeout")
+    }
+
+    package init(
+        name: String, address: URL, authorization: String?, timeout: Double, pauses: [Double],
+        advice: Advice = .reward
+    ) {
+        self.name = name
+        self.address = address
+        self.authorization = authorization
+        self.timeout = timeout
+        self.pauses = pauses
+        self.advice = advice
+    }
 
     /// An answer that says what is wrong with the request.
-    struct Refusal: Error {
-        let status: Int
-        let text: String
+    package struct Refusal: Error {
+        package let status: Int
+        package let text: String
     }
 
     /// What is wrong, as the part of a sentence that follows the name.
-    struct Failure: Error, CustomStringConvertible {
-        let description: String
+    package struct Failure: Error, CustomStringConvertible {
+        package let description: String
     }
 
     /// - Returns: what the server answers.
     /// - Throws: ``Failure``, ``Refusal`` for status 400 and 422, `CancellationError`.
-    func post(_ body: Data) async throws -> Data {
+    package func post(_ body: Data) async throws -> Data {
         var complaint = ""
         var pause = 0.0
         for attempt in 0...pauses.count {
@@ -46,15 +76,14 @@ struct HTTPExchange: Sendable {
                 if reply.status == 400 || reply.status == 422 { throw Refusal(status: reply.status, text: text) }
                 complaint = "answered with status \(reply.status)"
                 guard reply.status == 429 || reply.status >= 500 else {
-                    throw Failure(description: "\(complaint) (\"\(text)\"); \(Self.advice(for: reply.status))")
+                    throw Failure(description: "\(complaint) (\"\(text)\"); \(remedy(for: reply.status))")
                 }
                 pause = reply.retryAfter
             } catch let error as URLError {
                 try Task.checkCancellation()
                 guard error.code != .timedOut else {
                     throw Failure(
-                        description: "did not answer within \(timeout) s; make it faster, or give it longer with "
-                            + "--reward-timeout")
+                        description: "did not answer within \(timeout) s; make it faster, or \(advice.slowness)")
                 }
                 complaint = "could not be reached (\(error.localizedDescription))"
             }
@@ -62,9 +91,9 @@ struct HTTPExchange: Sendable {
         throw Failure(description: "\(complaint), \(pauses.count + 1) times; check that the server runs")
     }
 
-    private static func advice(for status: Int) -> String {
+    private func remedy(for status: Int) -> String {
         switch status {
-        case 401, 403, 407: "write its address with a name and a password, http://NAME:PASSWORD@HOST/…"
+        case 401, 403, 407: advice.access
         case 413: "give the server a larger limit"
         default: "check the address"
         }
