@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import TransferQ
 import TransferQConsole
+import TransferQEvaluation
 import TransferQLlama
 import TransferQRewards
 
@@ -273,12 +274,14 @@ struct ReliabilityPlot {
     }
 
     func svg() -> String {
-        LinePlot(
-            title: "Calibration on \(margins.count) held out", xLabel: "probability that the reward gives its choice",
-            yLabel: "share of them that people agree with",
+        XYPlot(
+            id: "calibration", title: "Calibration on \(margins.count) held out",
+            summary: "The nearer the reward's points are to the straight line, the better its probabilities are.",
+            xLabel: "probability that the reward gives its choice", yLabel: "share of them that people agree with",
             series: [
-                .init(name: "perfect", points: [(0.5, 0.5), (1, 1)]), .init(name: "this reward", points: points),
+                .init(name: "perfect", points: [.init(x: 0.5, y: 0.5), .init(x: 1, y: 1)], style: 1),
+                .init(name: "this reward", points: points.map { .init(x: $0.x, y: $0.y) }, style: 0),
             ]
-        ).svg()
+        ).svg(isAlone: true)
     }
 }

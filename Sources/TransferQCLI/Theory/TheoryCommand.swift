@@ -158,18 +158,20 @@ struct TheoryCommand: ParsableCommand {
 
         private func draw(_ points: [ExperimentPoint], instances: Int) throws {
             guard let plot else { return }
-            let lines = ExactSolver.names.compactMap { name -> LinePlot.Series? in
-                let own = points.filter { $0.method == name }
-                let values = own.map { (x: $0.klToReference, y: $0.expectedReward) }
+            let lines = ExactSolver.names.enumerated().compactMap { style, name -> XYPlot.Series? in
+                let values = points.filter { $0.method == name }.map {
+                    XYPlot.Point(x: $0.klToReference, y: $0.expectedReward)
+                }
                 guard let first = values.first else { return nil }
                 // A method without α is one point.
-                let isFixed = values.allSatisfy { $0 == first }
-                return LinePlot.Series(name: name, points: isFixed ? [first] : values)
+                let isFixed = values.allSatisfy { $0.x == first.x && $0.y == first.y }
+                return XYPlot.Series(name: name, points: isFixed ? [first] : values, style: style)
             }
-            let title = "Reward against KL, alpha from 0.02 to 20 (mean of \(instances))"
             try write(
-                LinePlot(
-                    title: title, xLabel: "KL to the reference (nats)", yLabel: "expected reward", series: lines),
+                XYPlot(
+                    id: "sweep", title: "Reward against KL, alpha from 0.02 to 20 (mean of \(instances))",
+                    summary: "Each line is a method, each point an alpha; a method without alpha is a single point.",
+                    xLabel: "KL to the reference (nats)", yLabel: "expected reward", series: lines),
                 to: plot)
         }
     }
@@ -192,14 +194,16 @@ struct TheoryCommand: ParsableCommand {
             guard let plot else { return }
             var names: [String] = []
             for point in points where !names.contains(point.method) { names.append(point.method) }
-            let lines = names.map { name in
-                LinePlot.Series(
+            let lines = names.enumerated().map { style, name in
+                XYPlot.Series(
                     name: name,
-                    points: points.filter { $0.method == name }.map { (x: $0.setting, y: $0.gapToBest) })
+                    points: points.filter { $0.method == name }.map { XYPlot.Point(x: $0.setting, y: $0.gapToBest) },
+                    style: style)
             }
             try write(
-                LinePlot(
-                    title: "Sub-optimality of indirect transfer (mean of \(series.instances) instances)",
+                XYPlot(
+                    id: "gap", title: "Sub-optimality of indirect transfer (mean of \(series.instances) instances)",
+                    summary: "Each line is a method; the lower, the nearer to the best response.",
                     xLabel: "distance d of the baseline's reward from the target (0 to 1)",
                     yLabel: "gap to the best response (reward)", series: lines),
                 to: plot)
@@ -224,8 +228,8 @@ struct TheoryCommand: ParsableCommand {
         }
     }
 
-    private static func write(_ plot: LinePlot, to path: String) throws {
-        do { try Data(plot.svg().utf8).write(to: URL(filePath: path), options: .atomic) } catch {
+    private static func write(_ plot: XYPlot, to path: String) throws {
+        do { try Data(plot.svg(isAlone: true).utf8).write(to: URL(filePath: path), options: .atomic) } catch {
             throw UsageError("the plot \(path) cannot be written; check that its folder is there and has room")
         }
     }
