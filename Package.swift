@@ -63,6 +63,8 @@ let package = Package(
         .target(
             name: "TransferQEvaluation",
             dependencies: ["TransferQ", "TransferQRewards", "TransferQLlama", "TransferQRuntime", "TransferQDigest"],
+            // In the program itself, which is installed as one file.
+            resources: [.embedInCode("Report/Page/report.css"), .embedInCode("Report/Page/report.js")],
             swiftSettings: settings),
         // What programs of this package share: messages, signals, exit codes, options that name models.
         .target(
@@ -120,7 +122,8 @@ let package = Package(
             dependencies: [
                 "TransferQEvaluation", "TransferQRuntime", "TransferQLlama", "TransferQ", "TestSupport",
             ],
-            exclude: ["judge_server.py", "reference_metrics.json", "reference_metrics.py"], swiftSettings: settings),
+            exclude: ["judge_server.py", "reference_metrics.json", "reference_metrics.py", "report_page.py"],
+            swiftSettings: settings),
         .testTarget(
             name: "TransferQCLITests",
             dependencies: [

@@ -14,5 +14,6 @@ struct EvaluateCommand: AsyncParsableCommand {
             """,
         subcommands: [
             EvaluateRunCommand.self, EvaluateScoreCommand.self, EvaluateMergeCommand.self, EvaluateTableCommand.self,
+            EvaluateReportCommand.self, EvaluateReportCompareCommand.self, EvaluateReportFrontierCommand.self,
         ])
 }

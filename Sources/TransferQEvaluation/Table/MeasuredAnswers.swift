@@ -53,7 +53,8 @@ struct MeasuredAnswers {
         return answers(of: method).compactMap { line in value(id, of: line).map { (line, $0) } }
     }
 
-    private func value(_ id: String, of line: AnswerLine) -> Double? {
+    /// Nil where the answer has none.
+    func value(_ id: String, of line: AnswerLine) -> Double? {
         let value: Double? =
             switch id {
             case "reward": line.reward
