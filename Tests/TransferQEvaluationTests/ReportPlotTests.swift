@@ -41,6 +41,12 @@ import TransferQEvaluation
         #expect(svg.matches(of: /<path class="l1" fill="none"/).count == 2)
     }
 
+    @Test func namesOfManyLinesHaveAPieceOfTheirLine() {
+        let lines = (0..<6).map { line in (0..<4).map { (Double($0), Double(line)) } }
+        #expect(plot(lines).svg().matches(of: /<polyline/).count == 12)
+        #expect(plot(Array(lines.prefix(4))).svg().matches(of: /<polyline/).count == 4)
+    }
+
     @Test func ticksAreRoundAndSpanTheValues() {
         for (low, high) in [(0.0, 1.0), (-3.2, 7.9), (0.0113, 0.0139), (1234, 98_765), (5, 5), (0, 0)] {
             let ticks = PlotAxis.round(low, high, 6)

@@ -143,7 +143,7 @@ struct ReportPage {
         guard let value else { return "<td>–</td>" }
         let isKL = column.id == "kl" || column.id == "klPerToken"
         let what = isKL && kind != .divergence ? kind.map { "<span class=\"what\">\($0.short)</span>" } ?? "" : ""
-        return "<td \(data(value))>\(value.mean.fixed(column.digits).minus)\(range(value, column.digits))\(what)</td>"
+        return "<td \(data(value))>\(value.mean.figure(column.digits).minus)\(range(value, column.digits))\(what)</td>"
     }
 
     private static func difference(
@@ -152,7 +152,7 @@ struct ReportPage {
         guard let difference else { return "<td>–</td>" }
         let mark = ReportText.mark(difference, column)
         let kind = mark.hasPrefix("▲") ? "better" : mark.hasPrefix("▼") ? "worse" : "other"
-        let mean = "\(mark)\(difference.value.mean.fixed(column.digits, signed: true))".minus
+        let mean = "\(mark)\(difference.value.mean.figure(column.digits, signed: true))".minus
         let word = kind == "other" ? "" : "<span class=\"hidden\"> \(kind)</span>"
         var wins = ""
         if let won = difference.wins, let tied = difference.ties, let lost = difference.losses,
@@ -172,7 +172,7 @@ struct ReportPage {
 
     private static func range(_ value: MeanInterval, _ digits: Int, signed: Bool = false) -> String {
         guard let ends = value.range else { return "<span class=\"range\">one prompt</span>" }
-        let texts = [ends.lowerBound, ends.upperBound].map { $0.fixed(digits, signed: signed) }
+        let texts = [ends.lowerBound, ends.upperBound].map { $0.figure(digits, signed: signed) }
         return "<span class=\"range\">\(texts.joined(separator: " to ").minus)</span>"
     }
 

@@ -153,10 +153,10 @@ struct ReportText {
 
     private static func text(_ value: MeanInterval?, _ digits: Int, signed: Bool) -> String {
         guard let value else { return "–" }
-        let mean = value.mean.fixed(digits, signed: signed)
+        let mean = value.mean.figure(digits, signed: signed)
         guard let range = value.range else { return mean }
         return
-            "\(mean) (\(range.lowerBound.fixed(digits, signed: signed)) to \(range.upperBound.fixed(digits, signed: signed)))"
+            "\(mean) (\(range.lowerBound.figure(digits, signed: signed)) to \(range.upperBound.figure(digits, signed: signed)))"
     }
 
     private static func table(_ rows: [[String]]) -> String {

@@ -80,3 +80,11 @@ extension MeanInterval {
         return low...high
     }
 }
+
+extension Double {
+    /// With so many digits after the point; what rounds to zero has no sign.
+    func figure(_ digits: Int, signed: Bool = false) -> String {
+        let text = fixed(digits, signed: signed)
+        return text.contains { ("1"..."9").contains($0) } || !isFinite ? text : fixed(digits).replacing("-", with: "")
+    }
+}

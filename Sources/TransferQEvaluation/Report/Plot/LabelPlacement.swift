@@ -20,6 +20,8 @@ package struct LabelPlacement {
 
     struct Label {
         let text: String
+        /// Room in front of the text, for a sample of what it names.
+        var lead = 0.0
         /// Where it may stand: any of these points belongs to what it names, the first is liked best.
         let anchors: [(x: Double, y: Double)]
     }
@@ -92,7 +94,7 @@ package struct LabelPlacement {
     }
 
     private func choices(_ label: Label) -> [Choice] {
-        let width = Self.width(label.text)
+        let width = label.lead + Self.width(label.text)
         var choices: [Choice] = []
         for (place, anchor) in label.anchors.enumerated() {
             for distance in [9.0, 14, 22, 34, 50, 70, 95, 130] {

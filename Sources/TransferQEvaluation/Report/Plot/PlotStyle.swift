@@ -40,7 +40,7 @@ package enum PlotStyle {
     ///
     /// - Parameter around: how many marks of other series stand at the same place; it is drawn as an outline around them.
     static func mark(series: Int, x: Double, y: Double, around: Int) -> String {
-        let r = 4 + 3 * Double(around)
+        let r = 4 + 2 * Double(around)
         let n = SVGText.number
         let path =
             switch series % 5 {

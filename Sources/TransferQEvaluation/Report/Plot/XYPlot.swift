@@ -113,7 +113,7 @@ private struct XYDrawing {
         )
         let room = yAxis.ticks.map { LabelPlacement.width(PlotAxis.label($0), size: 12) }.max() ?? 0
         let frame = PlotFrame(
-            left: room + 16, right: sheet.size.width - 14, top: sheet.head + 26, bottom: sheet.size.height - 46)
+            left: room + 18, right: sheet.size.width - 14, top: sheet.head + 26, bottom: sheet.size.height - 46)
         spots = plot.series.map { series in
             series.points.compactMap { point in
                 guard point.x.isFinite, point.y.isFinite, xAxis.contains(point.x), yAxis.contains(point.y) else {
@@ -131,7 +131,7 @@ private struct XYDrawing {
         for tick in yAxis.ticks {
             let y = frame.y(yAxis.place(tick))
             svg.line(frame.left, y, frame.right, y, kind: "grid")
-            svg.text(PlotAxis.label(tick), frame.left - 7, y + 4, .end, kind: "soft", size: 12)
+            svg.text(PlotAxis.label(tick), frame.left - 10, y + 4, .end, kind: "soft", size: 12)
         }
         svg.line(frame.left, frame.top, frame.left, frame.bottom, kind: "axis")
         svg.text(sheet.fitted(plot.yLabel), 8, frame.top - 12, .start, kind: "soft", size: 12.5)
@@ -179,16 +179,12 @@ private struct XYDrawing {
         }
         for (index, spots) in spots.enumerated() {
             let style = plot.series[index].style
-            let paint =
-                "class=\"l\(style % PlotStyle.light.count)\" fill=\"none\" stroke=\"\(PlotStyle.colour(style))\" "
-                + "stroke-width=\"2\""
+            let paint = Self.paint(style)
             var run: [Spot] = []
             func end() {
                 guard run.count > 1 else { return }
-                let dash = PlotStyle.dash(style)
-                let dashes = dash.isEmpty ? "" : " stroke-dasharray=\"\(dash)\""
                 let points = run.map { "\(SVGText.number($0.x)),\(SVGText.number($0.y))" }.joined(separator: " ")
-                svg.add("<polyline \(paint)\(dashes) points=\"\(points)\"/>")
+                svg.add("<polyline \(paint)\(Self.dashes(style)) points=\"\(points)\"/>")
             }
             for (from, to) in zip(spots, spots.dropFirst()) {
                 let sharing = owners[Segment(from: from.place, to: to.place)] ?? []
@@ -208,12 +204,22 @@ private struct XYDrawing {
         }
     }
 
+    private static func paint(_ style: Int) -> String {
+        "class=\"l\(style % PlotStyle.light.count)\" fill=\"none\" stroke=\"\(PlotStyle.colour(style))\" "
+            + "stroke-width=\"2\""
+    }
+
+    private static func dashes(_ style: Int) -> String {
+        let dash = PlotStyle.dash(style)
+        return dash.isEmpty ? "" : " stroke-dasharray=\"\(dash)\""
+    }
+
     private func drawMarks(on svg: inout SVGText) {
-        var taken: [Place: Int] = [:]
-        for (series, spots) in zip(plot.series, spots) {
+        var taken: [Place: Set<Int>] = [:]
+        for (index, (series, spots)) in zip(plot.series, spots).enumerated() {
             for spot in spots {
-                let around = taken[spot.place, default: 0]
-                taken[spot.place] = around + 1
+                guard taken[spot.place, default: []].insert(index).inserted else { continue }
+                let around = min(2, (taken[spot.place]?.count ?? 1) - 1)
                 if spot.point.isRinged {
                     svg.add(
                         "<circle class=\"l\(series.style % PlotStyle.light.count)\" cx=\"\(SVGText.number(spot.x))\" "
@@ -232,8 +238,8 @@ private struct XYDrawing {
 
     struct NamedLabel {
         let placed: LabelPlacement.Placed
-        /// Whether it names a series; otherwise it stands beside one of its points.
-        let isName: Bool
+        /// The place of the series that it names; nil for a label beside one point.
+        let series: Int?
     }
 
     func labels() -> [NamedLabel] {
@@ -257,10 +263,12 @@ private struct XYDrawing {
             for (from, to) in zip(spots, spots.dropFirst()) { placement.addLine(from.x, from.y, to.x, to.y) }
         }
         let widest = (frame.right - frame.left) * (sheet.size == .wide ? 0.5 : 0.6)
-        let names = zip(plot.series, spots).compactMap { series, spots -> LabelPlacement.Label? in
-            guard !spots.isEmpty else { return nil }
-            return .init(
-                text: PlotSheet.shortened(series.name, to: widest), anchors: spots.reversed().map { ($0.x, $0.y) })
+        let named = spots.indices.filter { !spots[$0].isEmpty }
+        let names = named.map { index in
+            LabelPlacement.Label(
+                text: PlotSheet.shortened(plot.series[index].name, to: widest),
+                lead: sample(index),
+                anchors: spots[index].reversed().map { ($0.x, $0.y) })
         }
         let own = spots.flatMap { spots in
             spots.compactMap { spot in
@@ -268,8 +276,13 @@ private struct XYDrawing {
             }
         }
         // Names first: every series has one, and the choice of places is theirs.
-        return placement.place(names + own).enumerated().map { NamedLabel(placed: $1, isName: $0 < names.count) }
+        return placement.place(names + own).enumerated().map { place, placed in
+            NamedLabel(placed: placed, series: place < named.count ? named[place] : nil)
+        }
     }
+
+    /// Width of the piece of a line in front of its name; 0 where names tell few lines apart by their place.
+    private func sample(_ series: Int) -> Double { spots[series].count > 1 && plot.series.count > 4 ? 30 : 0 }
 
     private func drawLabels(on svg: inout SVGText) {
         for label in labels() {
@@ -279,9 +292,20 @@ private struct XYDrawing {
                     leader.x, leader.y, min(max(leader.x, box.left), box.right),
                     min(max(leader.y, box.top), box.bottom), kind: "leader")
             }
-            svg.text(
-                label.placed.text, (box.left + box.right) / 2, box.bottom - 4, kind: label.isName ? "ink" : "soft",
-                size: label.isName ? LabelPlacement.size : 11.5)
+            guard let index = label.series else {
+                svg.text(label.placed.text, (box.left + box.right) / 2, box.bottom - 4, kind: "soft", size: 11.5)
+                continue
+            }
+            let (style, middle) = (plot.series[index].style, (box.top + box.bottom) / 2)
+            let width = sample(index)
+            if width > 0 {
+                svg.add(
+                    "<polyline \(Self.paint(style))\(Self.dashes(style)) points=\"\(SVGText.number(box.left)),"
+                        + "\(SVGText.number(middle)) \(SVGText.number(box.left + width - 4)),"
+                        + "\(SVGText.number(middle))\"/>")
+                svg.add(PlotStyle.mark(series: style, x: box.left + (width - 4) / 2, y: middle, around: 0) + "</path>")
+            }
+            svg.text(label.placed.text, box.left + width, box.bottom - 4, .start, size: LabelPlacement.size)
         }
     }
 }
