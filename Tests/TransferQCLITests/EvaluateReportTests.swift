@@ -82,7 +82,7 @@ import TransferQEvaluation
     @Test func runsAreCompared() throws {
         let run = try evaluate(["compare", "one", "two", "--output", "both"])
         #expect(run.status == 0, "\(run.complaints)")
-        #expect(run.output.contains("| two: greedy | +0.000 (+0.000 to +0.000) |"), "\(run.output)")
+        #expect(run.output.contains("| two: greedy | 0.000 (0.000 to 0.000) |"), "\(run.output)")
         #expect(try text("both/report.html").contains("one: transfer-q[<wbr>alpha=1]"))
     }
 
