@@ -29,7 +29,7 @@ import TransferQEvaluation
             baselines: {other: {system: Be short.}}
             reward: \(reward)
             gold: {long: "length:9", words: [keywords:a, "length:3:0.5"]}
-            parameters: \(methods.contains("transfer-q") ? "{k: 3, horizon: 3}" : "{}")
+            parameters: {k: 3, horizon: 3}
             methods: \(methods)
             seeds: \(seeds)
             limits: {maxTokens: 6}

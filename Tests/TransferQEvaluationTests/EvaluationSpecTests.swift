@@ -75,7 +75,7 @@ import TransferQRuntime
             (#"{\#(prompts), "methods": ["greedy"], "reference": "x"}"#, "no method is called \"x\""),
             (#"{\#(prompts), "methods": ["greedy"], "seeds": []}"#, "seeds"),
             (#"{\#(prompts), "methods": ["greedy"], "seeds": [1, 1]}"#, "none twice"),
-            (#"{\#(prompts), "methods": ["greedy"], "parameters": {"k": 3}}"#, "none of the methods knows k"),
+            (#"{\#(prompts), "methods": ["greedy"], "parameters": {"kk": 3}}"#, "no method knows kk"),
             (#"{\#(prompts), "methods": ["transfer-q[alpha=-1]"]}"#, "alpha"),
             (#"{\#(prompts), "methods": ["transfer-q[baseline=x]"]}"#, "names the baseline \"x\""),
             (

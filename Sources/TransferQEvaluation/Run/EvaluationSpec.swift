@@ -131,9 +131,11 @@ extension EvaluationSpec: Codable {
         reference = try container.decodeIfPresent(String.self, forKey: .reference) ?? entries.first?.label ?? ""
         judge = try container.decodeIfPresent(JudgeSpec.self, forKey: .judge)
         traces = try container.decodeIfPresent(Bool.self, forKey: .traces) ?? false
-        let unused = shared.keys.filter { name in !entries.contains { $0.method.parameters[name] != nil } }.sorted()
-        if let stranger = unused.first {
-            throw EvaluationError.invalidSpecification("parameters: none of the methods knows \(stranger)")
+        // One that only other methods know may stay when those are taken out.
+        let known = Set(try DecodingMethods.table.flatMap { try DecodingMethods.make($0.name).parameters.map(\.name) })
+        if let stranger = shared.keys.sorted().first(where: { !known.contains($0) }) {
+            throw EvaluationError.invalidSpecification(
+                "parameters: no method knows \(stranger); they know \(known.sorted().joined(separator: ", "))")
         }
         self = try checked()
     }
