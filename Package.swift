@@ -116,7 +116,9 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(
             name: "TransferQRuntimeTests",
-            dependencies: ["TransferQRuntime", "TransferQLlama", "TransferQ", "TestSupport"], swiftSettings: settings),
+            dependencies: [
+                "TransferQRuntime", "TransferQLlama", "TransferQRewards", "TransferQTheory", "TransferQ", "TestSupport",
+            ], swiftSettings: settings),
         .testTarget(
             name: "TransferQEvaluationTests",
             dependencies: [

@@ -43,7 +43,7 @@ struct GPUMeasurement: Sendable {
 
     func rollouts(_ k: Int) async throws -> Rollouts {
         let model = try await library.load(path)
-        let prompt = try await model.prompt(for: messages)
+        let prompt = try model.prompt(for: messages)
         let sides = try await RolloutSides(model, prompt: prompt, k: k, horizon: horizon, threads: threads)
         let start = ContinuousClock.now
         var (engine, bare, alone) = ([Double](), [Double](), [Double]())

@@ -212,8 +212,8 @@ private final class LoopProcess {
     func secondsOfStep(after response: [Token], of open: SteeredPrompt, _ steering: SteeringOptions) async throws
         -> Double
     {
-        let prompt = try open.models.model.prompt(for: open.prompt.messages)
-        let tokenizer = open.models.tokenizer
+        let prompt = try open.model.prompt(for: open.prompt.messages)
+        let tokenizer = open.model.tokenizer
         let reply = try exchange([
             "reference": open.prompt.prompts.reference, "baseline": open.prompt.prompts.baseline, "reward": prompt,
             "response": response,

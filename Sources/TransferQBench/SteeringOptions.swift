@@ -76,13 +76,15 @@ struct SteeredPrompts {
         let prepared = try await runtime.prepare(request)
         for notice in prepared.notices + prepared.prompts[0].notices { Console.sayOnce(notice) }
         return SteeredPrompt(
-            models: prepared.models, prompt: try await prepared.open(0), method: try method.configured())
+            model: try await steering.models.load().model, prompt: try await prepared.open(0),
+            method: try method.configured())
     }
 }
 
 /// A prompt that a method is measured on.
 struct SteeredPrompt {
-    let models: LlamaModels
+    /// The reference's, which the engine loaded once for all.
+    let model: LlamaModel
     let prompt: PreparedPrompt
     let method: ConfiguredMethod
 

@@ -9,33 +9,10 @@ import TransferQRuntime
 
 /// Which files the answers of a session came from. Hashing reads them whole, so it is done once, and for JSON only.
 struct SourceReport: Encodable {
-    struct Model: Encodable {
-        let path: String
-        let sha256: String
-    }
+    let model: ModelSource
+    let baseline: ModelSource?
 
-    struct Baseline: Encodable {
-        let path: String
-        let sha256: String
-        let adapter: String?
-        let system: String?
-    }
-
-    let model: Model
-    let baseline: Baseline?
-
-    init(_ models: LlamaModels) async throws {
-        let hash = try await GGUFFile.sha256(of: models.path)
-        model = Model(path: models.path, sha256: hash)
-        guard models.hasBaseline else {
-            baseline = nil
-            return
-        }
-        let path = (models.baselineModel ?? models.model).path
-        baseline = Baseline(
-            path: path, sha256: path == models.path ? hash : try await GGUFFile.sha256(of: path),
-            adapter: models.baseline?.adapter, system: models.baseline?.system)
-    }
+    init(_ models: any LoadedModels) async throws { (model, baseline) = try await models.sources() }
 }
 
 /// The one JSON object of an answer.

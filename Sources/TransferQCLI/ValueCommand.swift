@@ -46,7 +46,7 @@ struct ValueCommand: AsyncParsableCommand {
             let clock = ContinuousClock()
             let start = clock.now
             let (head, seconds) = try await Interruption.cancellable {
-                let loaded = try await models.runtime().models().models
+                let loaded = try await models.load()
                 let valued = try await read(states, loaded)
                 let seconds = (clock.now - start) / .seconds(1)
                 let fit = try await ValueFit(valued) { regularization, explained in
@@ -54,7 +54,7 @@ struct ValueCommand: AsyncParsableCommand {
                         "λ \(regularization.significant()): explains \((100 * explained).fixed(1)) % of what tells "
                             + "candidates apart")
                 }
-                let source = try await loaded.valueSource(tilt)
+                let source = try await loaded.headSource(tilt)
                 let head = LinearValueHead(
                     backbone: source.backbone, system: source.system, adapter: source.adapter, pooling: pooling,
                     fit: fit)

@@ -55,19 +55,30 @@ package struct ModelOptions: ParsableArguments {
         try validateThreads(threads)
     }
 
+    /// What loads the models.
+    package func engine() throws -> LlamaEngine {
+        LlamaEngine(
+            library: ModelFiles.library(
+                try LlamaOptions(gpuLayers: gpuLayers, contextLength: context, cacheType: cacheType)),
+            threads: threads, templateDate: date)
+    }
+
+    /// Nil where no option names one.
+    package func baselineSpec() throws -> BaselineSpec? {
+        guard baseline != nil || baselineLora != nil || baselineSystem != nil else { return nil }
+        return try BaselineSpec(model: baseline.map(ModelSpec.init), adapter: baselineLora, system: baselineSystem)
+    }
+
+    /// The models in this process, loaded.
+    package func load() async throws -> LlamaModels {
+        try await engine().load(try model.map(ModelSpec.init), baseline: baselineSpec())
+    }
+
     /// The models as options say, with rewards whose programs and servers may take so many seconds for a batch.
     package func runtime(rewardTimeout: Double = 60) throws -> Runtime {
-        var spec: BaselineSpec?
-        if baseline != nil || baselineLora != nil || baselineSystem != nil {
-            spec = try BaselineSpec(
-                model: baseline.map(ModelSpec.init), adapter: baselineLora, system: baselineSystem)
-        }
-        return Runtime(
-            engine: LlamaEngine(
-                library: ModelFiles.library(
-                    try LlamaOptions(gpuLayers: gpuLayers, contextLength: context, cacheType: cacheType)),
-                threads: threads, templateDate: date),
-            model: try model.map(ModelSpec.init), baseline: spec, rewardTimeout: rewardTimeout, heads: ModelFiles.heads)
+        Runtime(
+            engine: try engine(), model: try model.map(ModelSpec.init), baseline: try baselineSpec(),
+            rewardTimeout: rewardTimeout, heads: ModelFiles.heads)
     }
 }
 

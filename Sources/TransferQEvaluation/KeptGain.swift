@@ -1,4 +1,4 @@
-public import TransferQ
+import TransferQ
 
 /// How much of a search's gain in reward over plain decoding another one keeps, with its 95 % interval.
 public struct KeptGain: Encodable, Sendable {

@@ -17,24 +17,8 @@ public struct RunSettings: Codable, Hashable, Sendable {
     ///
     /// - Throws: ``LlamaError``, ``StoreError``, or `CancellationError`.
     public init(_ request: AnswerRequest, _ runtime: Runtime, _ rewards: LoadedRewards) async throws {
-        var known: [String: String] = [:]
-        func digest(_ path: String) async throws -> String {
-            if let digest = known[path] { return digest }
-            let digest = String(try await GGUFFile.sha256(of: path).prefix(16))
-            known[path] = digest
-            return digest
-        }
-        func content(_ path: String) async throws -> String {
-            var digests: [String] = []
-            for part in GGUFFile.parts(of: path) { digests.append(try await digest(part)) }
-            return digests.joined(separator: " ")
-        }
-        let (library, baseline) = (runtime.engine.library, runtime.baseline)
-        var group = ["model": try await content(try await library.path(runtime.model?.name))]
-        if let name = baseline?.model?.name { group["baseline"] = try await content(try await library.path(name)) }
-        if let path = baseline?.adapter { group["adapter of the baseline"] = try await content(path) }
-        group["system prompt of the baseline"] = baseline?.system.map(Self.short)
-        group["date that templates are told"] = try await Self.templateDate(runtime)
+        var group = try await runtime.engine.settings(runtime.model, baseline: runtime.baseline)
+        group["system prompt of the baseline"] = runtime.baseline?.system.map(Self.short)
         groups["models"] = group
 
         let scoring = request.scoring
@@ -48,7 +32,7 @@ public struct RunSettings: Codable, Hashable, Sendable {
 
         group = [:]
         for path in rewards.files {
-            let (name, hash) = (URL(filePath: path).lastPathComponent, try await digest(path))
+            let (name, hash) = (URL(filePath: path).lastPathComponent, try await GGUFFile.digest(of: path))
             // Files of the same name in several folders.
             var (place, key) = (1, name)
             while let other = group[key], other != hash { (place, key) = (place + 1, "\(name) \(place + 1)") }
@@ -62,18 +46,6 @@ public struct RunSettings: Codable, Hashable, Sendable {
         group["time budget"] = request.limits.budget.seconds.map { "\($0)" }
         group["token budget"] = request.limits.budget.tokens.map { "\($0)" }
         groups["answer"] = group
-    }
-
-    /// The date that stands in prompts because a chat template asks for it: as it was set, or else the day; nil when none
-    /// asks.
-    private static func templateDate(_ runtime: Runtime) async throws -> String? {
-        let library = runtime.engine.library
-        for name in [runtime.model?.name] + (runtime.baseline?.model.map { [$0.name] } ?? []) {
-            let model = try await library.load(await library.path(name))
-            guard model.chatTemplate?.contains("strftime_now") == true else { continue }
-            return runtime.engine.templateDate?.description ?? String("\(TemplateDate.current)".prefix { $0 != "T" })
-        }
-        return nil
     }
 
     /// The settings of the answers of one method.

@@ -30,7 +30,7 @@ public struct PreparedPrompt: Sendable {
 
     /// - Parameter prompts: `request`'s, laid out by `models`.
     public init(
-        _ request: AnswerRequest, _ prompts: PromptTokens, of models: some LoadedModels, rewards: LoadedRewards,
+        _ request: AnswerRequest, _ prompts: PromptTokens, of models: any LoadedModels, rewards: LoadedRewards,
         in slot: any AnswerSlot
     ) async throws {
         messages = request.messages

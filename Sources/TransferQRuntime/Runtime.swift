@@ -1,7 +1,7 @@
 public import Foundation
 public import TransferQ
-public import TransferQLlama
-public import TransferQRewards
+import TransferQLlama
+import TransferQRewards
 
 /// From what a person asks for to a running answer: models and rewards, each loaded once however many ask for it at the same
 /// time, and slots that answers run in.
@@ -12,32 +12,49 @@ public import TransferQRewards
 ///         if case .step(let step) = event { print(step.text, terminator: "") }
 ///     }
 public final class Runtime: Sendable {
-    public let engine: LlamaEngine
+    /// What makes policies.
+    public let engine: any Engine
     public let model: ModelSpec?
     /// The one that was asked for; where there is none, a reward that says what it wants makes one.
     public let baseline: BaselineSpec?
-    let rewardTimeout: Double
-    let heads: URL?
+    /// What makes rewards.
+    public let rewardLoader: RewardLoader
     private let pool: SlotPool?
-    private let scorings = LoadOnce<LoadedRewards>()
+    private let scorings = LoadOnce<LoadedRewards>(limit: 16)
     private let catalogues = LoadOnce<RewardCatalogue>()
 
     /// - Parameters:
-    ///   - engine: what loads the models.
-    ///   - model: the reference; the demonstration model where nil.
-    ///   - rewardTimeout: seconds that a reward's program or server may take for a batch.
-    ///   - heads: a folder of head files that are known by their names.
+    ///   - engine: what loads the reference and the baseline.
+    ///   - model: the reference; the engine's standard where nil.
+    ///   - rewardLoader: where rewards find their models, which run in this process whatever the engine.
     ///   - capacity: what answers may take together; where nil, every answer has contexts of its own, made to measure.
     public init(
-        engine: LlamaEngine, model: ModelSpec? = nil, baseline: BaselineSpec? = nil, rewardTimeout: Double = 60,
-        heads: URL? = nil, capacity: RuntimeCapacity? = nil
+        engine: any Engine, model: ModelSpec? = nil, baseline: BaselineSpec? = nil, rewardLoader: RewardLoader,
+        capacity: RuntimeCapacity? = nil
     ) {
         self.engine = engine
         self.model = model
         self.baseline = baseline
-        self.rewardTimeout = rewardTimeout
-        self.heads = heads
+        self.rewardLoader = rewardLoader
         pool = capacity.map(SlotPool.init)
+    }
+
+    /// A runtime on llama.cpp, whose rewards find models where the engine does.
+    ///
+    /// - Parameters:
+    ///   - model: the reference; the demonstration model where nil.
+    ///   - rewardTimeout: seconds that a reward's program or server may take for a batch.
+    ///   - heads: a folder of head files that are known by their names.
+    ///   - capacity: what answers may take together; where nil, every answer has contexts of its own, made to measure.
+    public convenience init(
+        engine: LlamaEngine, model: ModelSpec? = nil, baseline: BaselineSpec? = nil, rewardTimeout: Double = 60,
+        heads: URL? = nil, capacity: RuntimeCapacity? = nil
+    ) {
+        self.init(
+            engine: engine, model: model, baseline: baseline,
+            rewardLoader: RewardLoader(
+                library: engine.library, threads: engine.threads, timeout: rewardTimeout, heads: heads),
+            capacity: capacity)
     }
 
     /// A runtime whose models are loaded when this returns.
@@ -58,13 +75,9 @@ public final class Runtime: Sendable {
 
     /// All kinds of rewards.
     public func catalogue() async throws -> RewardCatalogue {
-        try await catalogues.value("") { [engine, model, rewardTimeout, heads] in
-            var likely: [String] = []
-            if let name = model?.name { likely.append(try await engine.library.path(name)) }
-            return ModelRewards(
-                models: engine.library.models, threads: engine.threads, timeout: rewardTimeout, likely: likely,
-                heads: heads
-            ).catalogue
+        try await catalogues.value("") { [engine, model, rewardLoader] in
+            guard let model, let file = try await engine.file(of: model) else { return rewardLoader.catalogue() }
+            return rewardLoader.catalogue(likely: [file])
         }
     }
 
@@ -82,7 +95,7 @@ public final class Runtime: Sendable {
     /// - Returns: the models, and what a person should know of them, a sentence each.
     public func models(
         for methods: [ConfiguredMethod] = [], rewards: LoadedRewards? = nil, hasSystem: Bool = true
-    ) async throws -> (models: LlamaModels, notices: [String]) {
+    ) async throws -> (models: any LoadedModels, notices: [String]) {
         var (baseline, notices) = (self.baseline, [String]())
         if baseline == nil, hasSystem, methods.contains(where: { $0.method.usesBaseline }),
             let instruction = rewards?.target?.instruction
@@ -90,7 +103,7 @@ public final class Runtime: Sendable {
             baseline = .system(instruction)
             notices.append("the baseline is the same model under the reward's own system prompt: \"\(instruction)\"")
         }
-        let models = try await engine.load(model, baseline: baseline)
+        let models: any LoadedModels = try await engine.load(model, baseline: baseline)
         if let value = rewards?.value { notices += try await models.check(value, methods: methods) }
         return (models, notices)
     }
@@ -210,7 +223,7 @@ public struct PreparedPrompts: Sendable {
     public let requests: [AnswerRequest]
     /// In the order of the requests.
     public let prompts: [PromptTokens]
-    public let models: LlamaModels
+    public let models: any LoadedModels
     public let rewards: LoadedRewards
     public let slots: SlotSet
     /// What a person should know of models and rewards, a sentence each; what is to be said of prompts comes with them.

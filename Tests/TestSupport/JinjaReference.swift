@@ -1,4 +1,4 @@
-public import Foundation
+import Foundation
 public import TransferQ
 
 /// Jinja itself, set up as transformers sets it up for chat templates: what templates are compared with.

@@ -121,7 +121,7 @@ import Testing
     private func shell(_ script: String) throws -> (status: Int32, complaints: String) {
         let process = Process()
         let errors = folder.file("errors")
-        FileManager.default.createFile(atPath: errors.path, contents: nil)
+        try Data().write(to: errors)
         process.executableURL = URL(filePath: "/bin/bash")
         process.arguments = ["-c", script]
         process.currentDirectoryURL = folder.url

@@ -215,18 +215,18 @@ import TransferQLlama
         let model = try await model(.q8)
         let store = ModelStore(root: folder.url)
         let widths = try await withThrowingTaskGroup(of: [Int: Double].self) { group in
-            for _ in 0..<4 { group.addTask { try await BatchWidth.of(model, threads: 1, store: store).speeds } }
+            for _ in 0..<4 { group.addTask { try await BatchSpeeds.of(model, threads: 1, store: store).speeds } }
             return try await group.reduce(into: []) { $0.append($1) }
         }
         #expect(Set(widths).count == 1)
-        #expect(try await BatchWidth.of(model, threads: 1, store: store).speeds == widths[0])
+        #expect(try await BatchSpeeds.of(model, threads: 1, store: store).speeds == widths[0])
         // A damaged file gives way, and nothing is left beside it.
         let speeds = folder.file("speeds")
         let files = try FileManager.default.contentsOfDirectory(atPath: speeds.path)
         #expect(files.count == 1)
         try Data("{".utf8).write(to: speeds.appending(path: files[0]))
-        let again = try await BatchWidth.of(model, threads: 1, store: store).speeds
-        #expect(try await BatchWidth.of(model, threads: 1, store: store).speeds == again)
+        let again = try await BatchSpeeds.of(model, threads: 1, store: store).speeds
+        #expect(try await BatchSpeeds.of(model, threads: 1, store: store).speeds == again)
         #expect(try FileManager.default.contentsOfDirectory(atPath: speeds.path) == files)
     }
 }

@@ -36,6 +36,22 @@ import TransferQLlama
 
     private struct Failure: Error {}
 
+    @Test func theOneAskedForLongestAgoGoes() async throws {
+        let values = LoadOnce<Int>(limit: 2)
+        let made = Mutex<[String]>([])
+        func ask(_ key: String) async throws {
+            _ = try await values.value(key) {
+                made.withLock {
+                    $0.append(key)
+                    return $0.count
+                }
+            }
+        }
+        for key in ["a", "b", "a", "c", "a", "b"] { try await ask(key) }
+        #expect(made.withLock { $0 } == ["a", "b", "c", "b"])
+        #expect(await values.count == 2)
+    }
+
     @Test(.timeLimit(.minutes(1))) func manyAskAndOneIsMade() async throws {
         let (values, workshop) = (LoadOnce<Int>(), Workshop())
         let requests = (0..<20).map { _ in Task { try await values.value("a") { try await workshop.make() } } }

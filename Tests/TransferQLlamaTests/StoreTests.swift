@@ -29,21 +29,50 @@ import TransferQLlama
         _ = try ModelWriter.tinyModel(to: folder.file("tiny.gguf"), template: .chatML)
         let model = try await LlamaModel(path: folder.file("tiny.gguf").path)
         let store = ModelStore(root: folder.url)
-        let first = try await BatchWidth.of(model, threads: 1, store: store)
+        let first = try await BatchSpeeds.of(model, threads: 1, store: store)
         #expect(first.speeds.count >= 5 && first.speeds.values.allSatisfy { $0 > 0 && $0.isFinite })
         #expect(first.speeds.keys.contains(first.best))
         // Everything up to the best is slower.
         let enough = first.speeds[first.best] ?? 0
         #expect(first.speeds.allSatisfy { $0.key >= first.best || $0.value < enough })
-        #expect(try await BatchWidth.of(model, threads: 1, store: store).speeds == first.speeds)
+        #expect(try await BatchSpeeds.of(model, threads: 1, store: store).speeds == first.speeds)
         let speeds = folder.url.appending(path: "speeds")
         let names = try FileManager.default.contentsOfDirectory(atPath: speeds.path)
         #expect(names.count == 1)
         // Other threads, another measurement; a damaged one is made anew.
-        _ = try await BatchWidth.of(model, threads: 2, store: store)
+        _ = try await BatchSpeeds.of(model, threads: 2, store: store)
         #expect(try FileManager.default.contentsOfDirectory(atPath: speeds.path).count == 2)
         try Data("{".utf8).write(to: speeds.appending(path: names[0]))
-        #expect(try await BatchWidth.of(model, threads: 1, store: store).speeds.count == first.speeds.count)
+        #expect(try await BatchSpeeds.of(model, threads: 1, store: store).speeds.count == first.speeds.count)
+    }
+
+    /// As with layers on a graphics processor: what is chosen follows from what was measured.
+    @Test func attentionAndLanesAreMeasured() async throws {
+        let folder = try TemporaryFolder()
+        _ = try ModelWriter.tinyModel(to: folder.file("tiny.gguf"), template: .chatML)
+        let model = try await LlamaModel(path: folder.file("tiny.gguf").path)
+        let store = ModelStore(root: folder.url)
+        let whole = try await BatchSpeeds.of(model, threads: 2, store: store, isWhole: true)
+        let flash = try #require(whole.flash)
+        let (matrix, lanes) = (whole.speeds, try #require(whole.lanes))
+        #expect(Set(flash.keys) == Set(matrix.keys) && flash.keys.max() ?? 0 >= 128 && lanes > 0)
+        let isFlash = (flash.values.max() ?? 0) > (matrix.values.max() ?? 0)
+        #expect(whole.attention == (isFlash ? .flash : .matrix))
+        #expect(whole.prefersLanes == (lanes > max(flash.values.max() ?? 0, matrix.values.max() ?? 0)))
+        // Kept beside the part that the processor alone needs, and for these options only.
+        #expect(try await BatchSpeeds.of(model, threads: 2, store: store, isWhole: true).flash == flash)
+        #expect(try await BatchSpeeds.of(model, threads: 2, store: store).flash == nil)
+        let other = try await LlamaModel(
+            path: folder.file("tiny.gguf").path, options: LlamaOptions(gpuLayers: 3, cacheType: .f16))
+        _ = try await BatchSpeeds.of(other, threads: 2, store: store)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.file("speeds").path).count == 3)
+    }
+
+    @Test func theFasterAttentionIsChosen() {
+        let flash = BatchSpeeds(speeds: [1: 10, 8: 40], flash: [1: 9, 8: 50, 16: 80, 32: 90], lanes: 70)
+        #expect(flash.attention == .flash && flash.best == 16 && !flash.prefersLanes)
+        let matrix = BatchSpeeds(speeds: [1: 10, 8: 40], flash: [1: 30], lanes: 50)
+        #expect(matrix.attention == .matrix && matrix.best == 8 && matrix.prefersLanes)
     }
 
     @Test func namesResolveToFiles() throws {

@@ -142,7 +142,10 @@ import TransferQRuntime
         let scoring = ScoringSpec(reward: try RewardSpec(["length:4"]))
         let loaded = try await withThrowingTaskGroup(of: (LlamaModel, LoadedRewards).self) { tasks in
             for _ in 0..<8 {
-                tasks.addTask { (try await runtime.models().models.model, try await runtime.rewards(for: scoring)) }
+                tasks.addTask {
+                    let models = try await runtime.models().models as? LlamaModels
+                    return (try #require(models).model, try await runtime.rewards(for: scoring))
+                }
             }
             return try await tasks.reduce(into: [(LlamaModel, LoadedRewards)]()) { $0.append($1) }
         }

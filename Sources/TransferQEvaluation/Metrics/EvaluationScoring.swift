@@ -27,7 +27,7 @@ public struct EvaluationScoring: Sendable {
             switch metric {
             case .repetition, .distinct: continue
             case .coherence(let path): _ = try TextMeasure.encoder(path, standard: encoder)
-            case .perplexity(let model): _ = try await makeRuntime(nil, nil).engine.library.path(model)
+            case .perplexity(let model): _ = try await makeRuntime(nil, nil).rewardLoader.library.path(model)
             }
         }
     }
@@ -71,7 +71,7 @@ public struct EvaluationScoring: Sendable {
         var group: [String: String] = [:]
         for (index, term) in spec.terms.enumerated() { group["reward \(index + 1)"] = RunSettings.short(term) }
         for path in reward.files {
-            group["the file \(URL(filePath: path).lastPathComponent)"] = try await RunSettings.content(of: path)
+            group["the file \(URL(filePath: path).lastPathComponent)"] = try await GGUFFile.digest(of: path)
         }
         try note(RunSettings.gold(name), group, hasValues: !known.isEmpty, in: &record)
         onEvent(.began("answers scored by \(name)", known: known.count, total: known.count + missing.count))
@@ -96,9 +96,9 @@ public struct EvaluationScoring: Sendable {
         let known = Set(file.records.filter { metric.names.contains($0.name) }.map { [$0.answer, $0.name] })
         let missing = answers.filter { line in metric.names.contains { !known.contains([line.answer, $0]) } }
         guard !missing.isEmpty else { return 0 }
-        let measure = try await TextMeasure(metric, encoder: encoder, runtime: makeRuntime(nil, nil))
+        let measure = try await TextMeasure(metric, encoder: encoder, loader: makeRuntime(nil, nil).rewardLoader)
         if let path = measure.file {
-            let group = ["the file \(path.lastPathComponent)": try await RunSettings.content(of: path.path)]
+            let group = ["the file \(path.lastPathComponent)": try await GGUFFile.digest(of: path.path)]
             try note("metric \(metric.text)", group, hasValues: !known.isEmpty, in: &record)
         }
         let total = answers.count

@@ -18,19 +18,19 @@ struct TextMeasure: Sendable {
     let file: URL?
 
     /// Loads what the measure needs.
-    init(_ metric: MetricSpec, encoder: URL?, runtime: Runtime) async throws {
+    init(_ metric: MetricSpec, encoder: URL?, loader: RewardLoader) async throws {
         switch metric {
         case .repetition: (kind, file) = (.repetition, nil)
         case .distinct: (kind, file) = (.nothing, nil)
         case .coherence(let path):
             let url = try Self.encoder(path, standard: encoder)
-            try await runtime.engine.library.probe?.check(model: url.path, purpose: .embedding)
-            kind = .coherence(try await TextEncoder(path: url.path, threads: runtime.engine.threads))
+            try await loader.library.probe?.check(model: url.path, purpose: .embedding)
+            kind = .coherence(try await TextEncoder(path: url.path, threads: loader.threads))
             file = url
         case .perplexity(let name):
-            let path = try await runtime.engine.library.path(name)
-            let model = try await runtime.engine.library.load(path)
-            kind = .perplexity(await TextReader(model: model, threads: runtime.engine.threads))
+            let path = try await loader.library.path(name)
+            let model = try await loader.library.load(path)
+            kind = .perplexity(TextReader(model: model, threads: loader.threads))
             file = URL(filePath: path)
         }
     }

@@ -20,10 +20,9 @@ extension RunSettings {
         groups["answer"]?["system prompt"] = spec.prompts.system.map(Self.short)
         for (name, baseline) in spec.baselines {
             var group = ["system prompt": baseline.system.map(Self.short)].compactMapValues { $0 }
-            if let model = baseline.model?.name {
-                group["model"] = try await Self.content(of: runtime.engine.library.path(model))
-            }
-            if let adapter = baseline.adapter { group["adapter"] = try await Self.content(of: adapter) }
+            let settings = try await runtime.engine.settings(spec.model, baseline: baseline)
+            group["model"] = settings["baseline"]
+            group["adapter"] = settings["adapter of the baseline"]
             groups[Self.baseline(name)] = group
         }
         for entry in spec.methods {
@@ -47,15 +46,6 @@ extension RunSettings {
 
     /// Every parameter of a method, its name and its baseline; empty for a method that is not there.
     public func parameters(of label: String) -> [String: String] { groups[Self.method(label)] ?? [:] }
-
-    /// Hashes of a file's parts.
-    static func content(of path: String) async throws -> String {
-        var digests: [String] = []
-        for part in GGUFFile.parts(of: path) {
-            digests.append(String(try await GGUFFile.sha256(of: part).prefix(16)))
-        }
-        return digests.joined(separator: " ")
-    }
 
     /// What differs from `earlier` settings in what both have; methods, baselines and gold rewards may have been added.
     func conflicts(with earlier: RunSettings) -> [String] {

@@ -32,11 +32,11 @@ final class ContextHandle: ContextBackend {
         switch configuration.attention {
         case .flash: break
         case .matrix:
-            if !LlamaLibrary.hasAccelerator {
-                parameters.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_DISABLED
-                parameters.type_k = model.hasBrainFloatWeights ? GGML_TYPE_BF16 : GGML_TYPE_F16
-                parameters.type_v = parameters.type_k
-            }
+            parameters.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_DISABLED
+            // Few graphics processors multiply matrices of bfloat16.
+            let isBrainFloat = model.hasBrainFloatWeights && !model.isOffloaded
+            parameters.type_k = isBrainFloat ? GGML_TYPE_BF16 : GGML_TYPE_F16
+            parameters.type_v = parameters.type_k
         case .precise:
             // With flash attention llama.cpp rounds keys and values to 16 bits, whatever the cache holds.
             parameters.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_DISABLED

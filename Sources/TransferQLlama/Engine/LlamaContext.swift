@@ -31,7 +31,7 @@ public actor LlamaContext {
         /// tokens.
         case flash
         /// As matrices over all cells in use, in the 16 bits of the weights: for the rollouts of one answer, whose cells
-        /// are few (a tenth to a third faster on a processor). The same as `flash` where a graphics processor computes.
+        /// are few (a tenth to a third faster on a processor; with a graphics processor ``BatchSpeeds`` tells).
         case matrix
         /// As matrices in 32 bits. With a model of 32-bit weights, what a token comes to then hardly depends on the batch it
         /// is decoded in (1e-6 of a reward's spread, against 1e-3 otherwise).

@@ -6,7 +6,7 @@ public enum LlamaLibrary {
     /// Most sequences that one context can hold.
     public static var maximumSequences: Int { llama_max_parallel_sequences() }
 
-    /// Whether a graphics processor or the like computes.
+    /// Whether there is a graphics processor or the like to compute layers.
     public static var hasAccelerator: Bool { llama_supports_gpu_offload() }
 
     /// llama.cpp's own version.

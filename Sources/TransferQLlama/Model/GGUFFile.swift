@@ -76,6 +76,15 @@ public enum GGUFFile {
         }
     }
 
+    /// What tells the content of a file from that of others: beginnings of the hashes of its parts.
+    ///
+    /// - Throws: as ``sha256(of:)``.
+    public static func digest(of path: String) async throws -> String {
+        var digests: [String] = []
+        for part in parts(of: path) { digests.append(String(try await sha256(of: part).prefix(16))) }
+        return digests.joined(separator: " ")
+    }
+
     /// SHA-256 of a file, in hexadecimal; blocks while it reads.
     ///
     /// - Throws: ``LlamaError/unreadable(path:)``.

@@ -127,7 +127,11 @@ public final class LlamaModel: Sendable {
     let hasBrainFloatWeights: Bool
     /// How hidden states are read for rewards: what they are worth shall not depend on who reads them, and with 32 bits
     /// hardly on what is read beside them.
-    public var readingAttention: LlamaContext.Attention { hasBrainFloatWeights ? .matrix : .precise }
+    public var readingAttention: LlamaContext.Attention {
+        hasBrainFloatWeights ? isOffloaded ? .flash : .matrix : .precise
+    }
+    /// Whether a graphics processor or the like computes layers of it.
+    public var isOffloaded: Bool { LlamaLibrary.hasAccelerator && options.gpuLayers != 0 }
     /// What ends an answer in a conversation: the special token that the chat template closes an assistant's turn with;
     /// the vocabulary's own end where there is no template, or one that closes turns without a special token; nil when
     /// there is none either.

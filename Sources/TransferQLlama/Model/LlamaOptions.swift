@@ -64,6 +64,13 @@ public struct LlamaOptions: Hashable, Sendable {
             requirement: "f32, f16 or bf16 for a model whose attention heads have \(headWidth) numbers each")
     }
 
+    /// What tells them from others; nothing for the standard ones.
+    var key: String {
+        let layers = gpuLayers.map { "layers \($0)" }
+        let type = cacheType.map { "cache \($0.rawValue)" }
+        return [layers, type].compactMap { $0 }.joined(separator: " ")
+    }
+
     private init() {
         gpuLayers = nil
         contextLength = nil

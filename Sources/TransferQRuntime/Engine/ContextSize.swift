@@ -19,14 +19,19 @@ struct ContextSize {
     /// - Parameters:
     ///   - hasValueHead: whether a head takes the place of rollouts.
     ///   - policies: 2 with a baseline, else 1.
-    init(for methods: [ConfiguredMethod], hasValueHead: Bool, longest: Int, policies: Int, parallel: Int) {
+    ///   - width: a width of batches that is worth having, where it was measured.
+    init(
+        for methods: [ConfiguredMethod], hasValueHead: Bool, longest: Int, policies: Int, parallel: Int, width: Int = 0
+    ) {
         let demands = methods.map { method in
             var demand = method.method.demand(maximumLength: longest)
             // A value head decodes the candidates alone.
             if hasValueHead { demand.tokensPerSequence = min(demand.tokensPerSequence, 1) }
             return demand
         }
-        let limit = min(Self.mostSequences, (LlamaLibrary.maximumSequences - 2 * policies * parallel) / parallel)
+        let limit = min(
+            max(Self.mostSequences, 2 * width),
+            (LlamaLibrary.maximumSequences - 2 * policies * parallel) / parallel)
         let rollouts = max(1, min(demands.map(\.sequences).max() ?? 0, limit))
         self.longest = longest
         self.parallel = parallel
@@ -46,7 +51,8 @@ struct ContextSize {
     }
 
     func configuration(
-        of model: LlamaModel, threads: Int?, policies: Int, prompt: Int, sharesStates: Bool
+        of model: LlamaModel, threads: Int?, policies: Int, prompt: Int, sharesStates: Bool,
+        attention: LlamaContext.Attention
     ) -> LlamaContext.Configuration {
         .init(
             cells: cells(policies: policies, prompt: prompt, sharesStates: sharesStates),
@@ -54,14 +60,14 @@ struct ContextSize {
                 parallel * (rollouts + policies) + spare(sharesStates), LlamaLibrary.maximumSequences),
             threads: threads,
             // Who chooses 32 bits wants answers that do not depend on the shape of a batch.
-            attention: sharesStates || model.hasPreciseWeights ? model.readingAttention : isAlone ? .matrix : .flash)
+            attention: sharesStates || model.hasPreciseWeights ? model.readingAttention : isAlone ? attention : .flash)
     }
 
     /// More sequences where they can be had: one policy reads rollouts while another keeps its candidates, and a reward's
     /// readings of candidates go in waves.
     private func spare(_ sharesStates: Bool) -> Int { rollouts + (sharesStates ? 64 : 0) }
 
-    /// Rollouts of one wave: wider batches are hardly faster, and their caches are large.
+    /// Rollouts of one wave: wider batches are hardly faster on a processor, and their caches are large.
     private static let mostSequences = 96
 }
 

@@ -1,4 +1,5 @@
 public import TransferQ
+public import TransferQRewards
 
 /// How far the same request gives the same answer again.
 public enum Reproducibility: String, Codable, Sendable {
@@ -27,6 +28,9 @@ public struct EngineCapabilities: Hashable, Sendable {
 }
 
 /// Loads models and makes policies of them: llama.cpp in this process, or a server elsewhere.
+///
+/// A ``Runtime`` works with any of them. What an engine has to know of the rest of the program is in this file and in
+/// `AnswerSlot.swift`.
 public protocol Engine: Sendable {
     associatedtype Models: LoadedModels
 
@@ -34,16 +38,29 @@ public protocol Engine: Sendable {
 
     /// The reference and, where it is another policy, the baseline; loaded once however many ask at the same time.
     ///
+    /// - Parameter model: the engine's standard where nil.
     /// - Throws: what is wrong with a model, or `CancellationError`.
     func load(_ model: ModelSpec?, baseline: BaselineSpec?) async throws -> Models
+
+    /// The GGUF file that a model is read from; nil for one that is elsewhere.
+    func file(of model: ModelSpec?) async throws -> String?
+
+    /// What answers depend on besides their requests: values by what they are, e.g. hashes of files as `model`, `baseline`
+    /// and `adapter of the baseline`. May read every file to its end.
+    func settings(_ model: ModelSpec?, baseline: BaselineSpec?) async throws -> [String: String]
 }
 
 /// The models that take part in answers.
 public protocol LoadedModels: Sendable {
+    /// What tells them apart from others of the engine, the baseline included.
+    var identity: String { get }
     var tokenizer: any Tokenizer { get }
     /// Whether the baseline is another policy than the reference.
     var hasBaseline: Bool { get }
     var reproducibility: Reproducibility { get }
+
+    /// Where the reference and the baseline come from, for reports; no baseline where it is the reference.
+    func sources() async throws -> (reference: ModelSource, baseline: ModelSource?)
 
     /// A conversation as each policy reads it.
     func prompts(for conversation: [Message], form: PromptForm) async throws -> PromptTokens
@@ -58,91 +75,47 @@ public protocol LoadedModels: Sendable {
 
     /// Slots for answers that come one by one.
     func openSlots(for plan: SlotPlan) async throws -> SlotSet
+
+    /// Bytes of this machine's memory that slots for a plan take beside the weights of the models, worked out before they are
+    /// made; 0 for models that are elsewhere.
+    func slotMemory(for plan: SlotPlan) throws -> Int
+
+    /// Whose hidden states a value head reads when a policy is tilted; nil where policies hand out none.
+    func valueSource(_ tilt: Guidance.Tilt) async throws -> ValueSource?
 }
 
-/// A prompt as the reference and the baseline read it.
-public struct PromptTokens: Sendable {
-    public let reference: [Token]
-    public let baseline: [Token]
-    /// Whether a system prompt went into the first turn of the user, of the one or the other.
-    public let isSystemFolded: Bool
-    /// The date that a template was told that asked for it, as `YYYY-MM-DDTHH:MM:SS`.
-    public let templateDate: String?
-    /// What a person should know of how the conversation was laid out, a sentence each.
-    public let notices: [String]
+/// Where a policy's model comes from.
+public struct ModelSource: Codable, Hashable, Sendable {
+    /// The path of a file, or an address and the model's name there.
+    public let path: String
+    /// Of the file, in hexadecimal; nil for a model elsewhere.
+    public let sha256: String?
+    /// The LoRA adapter on the model.
+    public let adapter: String?
+    /// The system prompt that takes the place of the conversation's.
+    public let system: String?
 
-    public init(
-        reference: [Token], baseline: [Token], isSystemFolded: Bool = false, templateDate: String? = nil,
-        notices: [String] = []
-    ) {
-        self.reference = reference
-        self.baseline = baseline
-        self.isSystemFolded = isSystemFolded
-        self.templateDate = templateDate
-        self.notices = notices
-    }
-
-    public var longest: Int { max(reference.count, baseline.count) }
-}
-
-/// What slots are made for.
-public struct SlotPlan: Sendable {
-    /// All prompts that will be answered, or one of their kind.
-    public let prompts: [PromptTokens]
-    /// Tokens of the longest prompt that may come beside these.
-    public let longestPrompt: Int
-    /// Longest answer in tokens.
-    public let maximumLength: Int
-    /// What will run, for each prompt one after the other.
-    public let methods: [ConfiguredMethod]
-    public let rewards: LoadedRewards
-    /// Whose states the reward reads: where it is one of the policies, it shall find there what it would read by itself.
-    public let rewardSource: StateSource?
-    /// Answers at the same time.
-    public let parallel: Int
-
-    public init(
-        prompts: [PromptTokens], longestPrompt: Int = 0, maximumLength: Int, methods: [ConfiguredMethod],
-        rewards: LoadedRewards, rewardSource: StateSource?, parallel: Int = 1
-    ) {
-        self.prompts = prompts
-        self.longestPrompt = longestPrompt
-        self.maximumLength = maximumLength
-        self.methods = methods
-        self.rewards = rewards
-        self.rewardSource = rewardSource
-        self.parallel = parallel
+    public init(path: String, sha256: String?, adapter: String? = nil, system: String? = nil) {
+        self.path = path
+        self.sha256 = sha256
+        self.adapter = adapter
+        self.system = system
     }
 }
 
-/// Room for one answer at a time.
-public protocol AnswerSlot: Sendable {
-    /// Rollouts that make a batch as fast as it gets, or nearly.
-    var batchWidth: Int { get }
+/// What a value head must have been fitted on.
+public struct ValueSource: Hashable, Sendable {
+    /// The path of the tilted policy's model.
+    public let path: String
+    public let backbone: LinearHead.Backbone
+    public let system: String?
+    /// SHA-256 of the adapter's file, in hexadecimal.
+    public let adapter: String?
 
-    /// The policies of a prompt; no baseline where it is the reference.
-    func policies(for prompts: PromptTokens) async throws -> (reference: any Policy, baseline: (any Policy)?)
-
-    /// Runs a part of an answer where the slot computes.
-    nonisolated(nonsending) func perform<Result>(_ work: () async throws -> Result) async throws -> Result
-
-    /// Runs one of the answers of a list, of which others run in slots beside this one: which tokens share a batch then
-    /// follows from the work alone.
-    func performListed<Result: Sendable>(_ work: @escaping @Sendable () async throws -> Result) async throws -> Result
-
-    /// There is no more answer of the list for this slot.
-    func leaveList() async
-}
-
-/// Slots that are there at the same time.
-public struct SlotSet: Sendable {
-    /// Slots that share batches stand together. An answer of a list goes to the group of its number modulo the number of
-    /// groups.
-    public let groups: [[any AnswerSlot]]
-
-    public init(groups: [[any AnswerSlot]]) { self.groups = groups }
-
-    /// Whether some answers share batches.
-    public var sharesBatches: Bool { groups.contains { $0.count > 1 } }
-    public var slots: [any AnswerSlot] { groups.flatMap { $0 } }
+    public init(path: String, backbone: LinearHead.Backbone, system: String?, adapter: String?) {
+        self.path = path
+        self.backbone = backbone
+        self.system = system
+        self.adapter = adapter
+    }
 }

@@ -34,4 +34,31 @@ public struct LlamaEngine: Engine {
             model: reference, baselineModel: other, adapter: adapter, baseline: baseline, threads: threads,
             library: library)
     }
+
+    public func file(of model: ModelSpec?) async throws -> String? { try await library.path(model?.name) }
+
+    /// Hashes of the content of all files, and the date that stands in prompts because a chat template asks for it: as it was
+    /// set, or else the day.
+    public func settings(_ model: ModelSpec?, baseline: BaselineSpec?) async throws -> [String: String] {
+        let reference = try await library.path(model?.name)
+        let other = try await baseline?.model.asyncMap { try await library.path($0.name) }
+        var settings = ["model": try await GGUFFile.digest(of: reference)]
+        settings["baseline"] = try await other.asyncMap(GGUFFile.digest)
+        settings["adapter of the baseline"] = try await baseline?.adapter.asyncMap(GGUFFile.digest)
+        for path in [reference, other].compactMap({ $0 }) {
+            let template = try await library.load(path).chatTemplate
+            guard template?.contains("strftime_now") == true else { continue }
+            settings["date that templates are told"] =
+                templateDate?.description ?? String("\(TemplateDate.current)".prefix { $0 != "T" })
+            break
+        }
+        return settings
+    }
+}
+
+extension Optional {
+    fileprivate func asyncMap<Result>(_ transform: (Wrapped) async throws -> Result) async rethrows -> Result? {
+        guard let self else { return nil }
+        return try await transform(self)
+    }
 }

@@ -1,10 +1,8 @@
 import TransferQLlama
 
 extension LlamaModels {
-    /// Bytes that slots for a plan take beside the weights of the models, worked out before they are made.
-    ///
     /// - Throws: ``LlamaError`` for a model file that cannot be read any more.
-    func slotMemory(for plan: SlotPlan) throws -> Int {
+    public func slotMemory(for plan: SlotPlan) throws -> Int {
         let size = ContextSize(
             for: plan.methods, hasValueHead: plan.rewards.value != nil, longest: plan.maximumLength, policies: 1,
             parallel: plan.parallel)

@@ -1,6 +1,6 @@
 public import TransferQ
 public import TransferQLlama
-public import TransferQRewards
+import TransferQRewards
 
 /// The models in this process that take part in answers.
 public struct LlamaModels: LoadedModels {
@@ -65,56 +65,35 @@ public struct LlamaModels: LoadedModels {
         try await LlamaSlots.make(for: plan, of: self, isListed: false)
     }
 
-    // MARK: Value heads
+    public var identity: String { ([path] + (baseline?.parts ?? [])).joined(separator: "\u{0}") }
 
-    /// Whose hidden states a value head reads when a policy is tilted.
-    public func valueSource(
-        _ tilt: Guidance.Tilt
-    ) async throws -> (backbone: LinearHead.Backbone, system: String?, adapter: String?) {
-        guard tilt == .baseline else { return (try await library.store.backbone(of: model), nil, nil) }
-        var adapterHash: String?
-        if let path = baseline?.adapter { adapterHash = try await GGUFFile.sha256(of: path) }
-        return (try await library.store.backbone(of: baselineModel ?? model), baseline?.system, adapterHash)
+    public func sources() async throws -> (reference: ModelSource, baseline: ModelSource?) {
+        let hash = try await GGUFFile.sha256(of: path)
+        let reference = ModelSource(path: path, sha256: hash)
+        guard let baseline else { return (reference, nil) }
+        let other = (baselineModel ?? model).path
+        return (
+            reference,
+            ModelSource(
+                path: other, sha256: other == path ? hash : try await GGUFFile.sha256(of: other),
+                adapter: baseline.adapter, system: baseline.system)
+        )
     }
 
-    /// Refuses a value head of another policy than those that `methods` tilt.
-    ///
-    /// - Returns: where its states differ a little, a sentence each.
-    /// - Throws: ``LlamaError/wrongBackbone(head:model:reason:)``.
-    func check(_ head: LinearValueHead, methods: [ConfiguredMethod]) async throws -> [String] {
-        let tilts: [Guidance.Tilt] = methods.compactMap { method in
-            switch method.name {
-            case ControlledDecoding.name: .reference
-            case TransferQDirect.name:
-                method.parameters.contains { $0.name == "tilt" && $0.value == .text(Guidance.Tilt.baseline.rawValue) }
-                    ? .baseline : .reference
-            default: nil
-            }
+    public func valueSource(_ tilt: Guidance.Tilt) async throws -> ValueSource? { try await headSource(tilt) }
+
+    /// ``valueSource(_:)``, which is always there.
+    public func headSource(_ tilt: Guidance.Tilt) async throws -> ValueSource {
+        guard tilt == .baseline else {
+            return ValueSource(
+                path: path, backbone: try await library.store.backbone(of: model), system: nil, adapter: nil)
         }
-        var notices: [String] = []
-        for tilt in Guidance.Tilt.allCases where tilts.contains(tilt) {
-            let (backbone, system, adapter) = try await valueSource(tilt)
-            guard head.backbone.sha256 == backbone.sha256, head.backbone.width == backbone.width,
-                head.adapter == adapter
-            else {
-                throw LlamaError.wrongBackbone(
-                    head: head.name, model: tilt == .baseline ? (baselineModel ?? model).path : path,
-                    reason: "it was fitted on states of \(head.backbone.model)"
-                        + (head.adapter == adapter ? "" : ", and adapters differ"))
-            }
-            if head.backbone.type != backbone.type {
-                notices.append(
-                    "\(head.name) was fitted in the format \(head.backbone.type ?? "of the file") and runs in "
-                        + "\(backbone.type ?? "that of the file"): its values are a little off")
-            }
-            if head.system != system {
-                let fitted = head.system.map { "under the system prompt \"\($0)\"" } ?? "without a system prompt"
-                notices.append(
-                    "\(head.name) was fitted \(fitted), and the tilted policy has \(system == nil ? "none" : "another"): "
-                        + "its values may be far off")
-            }
-        }
-        return notices
+        var adapterHash: String?
+        if let path = baseline?.adapter { adapterHash = try await GGUFFile.sha256(of: path) }
+        let model = baselineModel ?? model
+        return ValueSource(
+            path: model.path, backbone: try await library.store.backbone(of: model), system: baseline?.system,
+            adapter: adapterHash)
     }
 }
 

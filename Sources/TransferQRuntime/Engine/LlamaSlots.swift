@@ -15,7 +15,8 @@ enum LlamaSlots {
         }
         let threads = models.threads ?? ProcessInfo.processInfo.activeProcessorCount
         let rollsOut = method.method.demand(maximumLength: plan.maximumLength).tokensPerSequence > 1
-        let isWide = rollsOut && plan.rewards.value == nil && !LlamaLibrary.hasAccelerator
+        let prefersLanes = try await models.measuredSpeeds?.prefersLanes ?? true
+        let isWide = rollsOut && plan.rewards.value == nil && prefersLanes
         let number = isWide ? min(plan.parallel, threads) : 1
         // More in a group lengthen what attention goes over, and the wait for the last; where a search leaves rollouts
         // out, it takes more to fill a batch. Measured: docs/benchmarks.
@@ -76,6 +77,20 @@ private struct LlamaSlot: AnswerSlot {
     func leaveList() async { await rounds?.leave(number) }
 }
 
+extension LlamaModels {
+    /// Of the model that rolls out.
+    fileprivate var speeds: BatchSpeeds {
+        get async throws {
+            try await BatchSpeeds.of(baselineModel ?? model, threads: threads, store: library.store)
+        }
+    }
+
+    /// What decides more than the width of batches: with layers on a graphics processor alone.
+    fileprivate var measuredSpeeds: BatchSpeeds? {
+        get async throws { (baselineModel ?? model).isOffloaded ? try await speeds : nil }
+    }
+}
+
 /// Contexts made to measure, which the answers of one group of slots run in at the same time.
 private struct SlotContexts: Sendable {
     private let context: LlamaContext
@@ -92,9 +107,11 @@ private struct SlotContexts: Sendable {
 
     init(for plan: SlotPlan, of models: LlamaModels, parallel: Int) async throws {
         let lengths = try plan.prompts.map { try models.maximumLength(plan.maximumLength, after: $0) }
+        let measured = try await models.measuredSpeeds
         let size = ContextSize(
             for: plan.methods, hasValueHead: plan.rewards.value != nil, longest: lengths.max() ?? 0,
-            policies: models.hasBaseline ? 2 : 1, parallel: parallel)
+            policies: models.hasBaseline ? 2 : 1, parallel: parallel, width: measured?.best ?? 0)
+        let attention = measured?.attention ?? .matrix
         for method in plan.methods {
             try method.method.validate(vocabularySize: models.tokenizer.size, hasReward: plan.rewards.hasValues)
         }
@@ -102,7 +119,7 @@ private struct SlotContexts: Sendable {
             plan.rewardSource == model.stateSource(prompt: prompt, adapter: adapter)
         }
         // As matrices, attention goes over all that a context holds; rollouts do better without the reference's cells.
-        let isMatrix = size.isAlone && !models.model.hasPreciseWeights && !LlamaLibrary.hasAccelerator
+        let isMatrix = size.isAlone && !models.model.hasPreciseWeights && attention == .matrix
         let isOne = models.isShared && models.hasBaseline && !isMatrix
         let prompt = max(
             isOne ? 2 * plan.longestPrompt : plan.longestPrompt,
@@ -111,7 +128,8 @@ private struct SlotContexts: Sendable {
             model: models.model,
             configuration: size.configuration(
                 of: models.model, threads: models.threads, policies: isOne ? 2 : 1, prompt: prompt,
-                sharesStates: plan.prompts.contains { reads(models.model, $0.reference, nil) }))
+                sharesStates: plan.prompts.contains { reads(models.model, $0.reference, nil) },
+                attention: attention))
         if isOne || !models.hasBaseline {
             baselineContext = context
         } else {
@@ -121,14 +139,11 @@ private struct SlotContexts: Sendable {
                 configuration: size.configuration(
                     of: model, threads: models.threads, policies: 1,
                     prompt: max(plan.longestPrompt, plan.prompts.map(\.baseline.count).max() ?? 0),
-                    sharesStates: plan.prompts.contains { reads(model, $0.baseline, models.adapter) }))
+                    sharesStates: plan.prompts.contains { reads(model, $0.baseline, models.adapter) },
+                    attention: attention))
         }
         hasBaseline = models.hasBaseline
-        batchWidth =
-            size.isFilledUp
-            ? try await BatchWidth.of(
-                models.baselineModel ?? models.model, threads: models.threads, store: models.library.store
-            ).best : DecodingTask.mostWidth
+        batchWidth = size.isFilledUp ? try await models.speeds.best : DecodingTask.mostWidth
         mostRollouts = parallel == 1 ? .max : size.rollouts
     }
 

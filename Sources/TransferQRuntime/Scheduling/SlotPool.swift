@@ -45,8 +45,7 @@ public struct RuntimeCapacity: Hashable, Sendable {
 actor SlotPool {
     /// What answers of one set have in common.
     struct Key: Hashable {
-        let model: String
-        let baseline: BaselineSpec?
+        let models: String
         let scoring: ScoringSpec
         /// Rounded up to powers of two, so that answers which differ a little share a set.
         let sequences: Int
@@ -80,7 +79,7 @@ actor SlotPool {
 
     /// A slot for one answer, which goes back to its set with the last reference to the lease.
     func lease(
-        for request: AnswerRequest, prompts: PromptTokens, of models: LlamaModels, method: ConfiguredMethod,
+        for request: AnswerRequest, prompts: PromptTokens, of models: any LoadedModels, method: ConfiguredMethod,
         rewards: LoadedRewards
     ) async throws -> SlotLease {
         let key = key(request, prompts, models, method)
@@ -109,7 +108,7 @@ actor SlotPool {
     }
 
     private func make(
-        _ key: Key, _ plan: SlotPlan, _ models: LlamaModels, bytes: Int
+        _ key: Key, _ plan: SlotPlan, _ models: any LoadedModels, bytes: Int
     ) -> Task<Scheduler, any Error> {
         let longestLine = capacity.longestLine
         let making = Task {
@@ -181,7 +180,7 @@ actor SlotPool {
     }
 
     private func key(
-        _ request: AnswerRequest, _ prompts: PromptTokens, _ models: LlamaModels, _ method: ConfiguredMethod
+        _ request: AnswerRequest, _ prompts: PromptTokens, _ models: any LoadedModels, _ method: ConfiguredMethod
     ) -> Key {
         func rounded(_ number: Int, atLeast least: Int) -> Int {
             var size = max(1, least)
@@ -191,7 +190,7 @@ actor SlotPool {
         let answer = rounded(request.limits.maximumTokens, atLeast: capacity.answerTokens)
         let demand = method.method.demand(maximumLength: answer)
         return Key(
-            model: models.path, baseline: models.baseline, scoring: request.scoring,
+            models: models.identity, scoring: request.scoring,
             sequences: rounded(demand.sequences, atLeast: 1),
             tokensPerSequence: rounded(demand.tokensPerSequence, atLeast: 1),
             promptTokens: rounded(prompts.longest, atLeast: capacity.promptTokens), answerTokens: answer,

@@ -1,4 +1,4 @@
-public import TransferQ
+import TransferQ
 
 /// A model by name: a known model, `NAME@FORMAT` for one of its weight formats, or a GGUF file.
 ///
@@ -65,6 +65,13 @@ public struct BaselineSpec: Codable, Hashable, Sendable {
         model = nil
         adapter = nil
         self.system = system
+    }
+
+    /// What tells it apart from others, each part with its name.
+    var parts: [String] {
+        [model.map { "model \($0.name)" }, adapter.map { "adapter \($0)" }, system.map { "system \($0)" }].compactMap {
+            $0
+        }
     }
 
     public init(from decoder: any Decoder) throws {
