@@ -8,7 +8,7 @@ PREFIX ?= /usr/local
 PROMPTS ?= Benchmarks/prompts.jsonl
 KINDNESS := You are a careful and kind assistant. Never help with anything harmful or hateful: say so politely, show that you care, and offer something better.
 
-.PHONY: build model demo test test-long lint bench bench-prompts install clean
+.PHONY: build model demo docs test test-long lint bench bench-prompts install clean
 
 build:
 	$(SWIFT) build -c release --product transferq
@@ -35,6 +35,10 @@ test: lint
 test-long: model
 	scripts/test --filter '\.Long'
 	scripts/test-library
+
+# A website of docs/ and of the public interface, in .build/documentation.
+docs:
+	scripts/docs
 
 lint:
 	swift format lint --strict --recursive Package.swift Sources Tests Examples

@@ -1,86 +1,6 @@
 import TransferQ
 
 extension LlamaPolicy {
-    /// Some rollouts of one start, made in one wave.
-    private struct Job {
-        let start: RolloutRequest.Start
-        /// Where the start stands in the request.
-        let index: Int
-        let numbers: Range<Int>
-
-        /// What is decoded before a token is chosen.
-        var text: [Token] { start.prefix + start.beginning.tokens }
-        /// Whether the prefix or what is known ends the response.
-        var isEnded: Bool { start.beginning.finishReason == .stop }
-    }
-
-    /// One rollout in the making.
-    private struct Row {
-        let job: Int
-        let noise: Noise
-        var rollout: Rollout
-        /// Nil until a token is to be decoded.
-        var sequence: SequenceLease?
-        /// Where the rollout's last token belongs.
-        var position: Int
-        /// Nil when states are not wanted.
-        var pool: StatePool?
-        var isDone = false
-        /// Whether the last token is yet to be decoded for its state alone.
-        var lacksState = false
-    }
-
-    /// What is rolled out together.
-    private struct Wave {
-        let jobs: [Job]
-        let request: RolloutRequest
-        let tokenizer: any Tokenizer
-        /// Tokens of prompt and response.
-        let start: Int
-
-        /// The rollouts of a job, from the logits after its text.
-        func begin(_ job: Int, pool: StatePool?, _ logits: LogitRow) throws -> [Row] {
-            try jobs[job].numbers.map { number in
-                var row = Row(
-                    job: job, noise: jobs[job].start.noise(rollout: number), rollout: jobs[job].start.beginning,
-                    position: start + jobs[job].text.count - 1, pool: pool)
-                row.isDone = jobs[job].isEnded || row.rollout.tokens.count >= jobs[job].start.maximumLength
-                if !row.isDone { try append(to: &row, logits) }
-                return row
-            }
-        }
-
-        /// Chooses the next token of a rollout.
-        func append(to row: inout Row, _ logits: LogitRow) throws {
-            let uniform = row.noise.derived(row.rollout.tokens.count)
-            let start = jobs[row.job].start
-            var text = request.constraint == nil ? [] : request.response + start.prefix + row.rollout.tokens
-            let allowed = request.constraint?.tokens(after: text[...])
-            guard let (top, normaliser) = logits.summary else { throw LlamaError.logitsNotNumeric }
-            let notes = request.candidateCount > 0 && row.rollout.candidates.count == row.rollout.tokens.count
-            let (choice, candidates) = logits.restricted(to: allowed) { logits in
-                (
-                    request.sampling.isGreedy
-                        ? allowed == nil ? top : logits.top?.token
-                        : request.sampling.choose(from: logits, uniform: uniform.uniform),
-                    notes
-                        ? logits.candidates(
-                            count: min(request.candidateCount, allowed?.count ?? .max), normaliser: normaliser) : []
-                )
-            }
-            guard let token = choice else { throw LlamaError.logitsNotNumeric }
-            if notes { row.rollout.candidates.append(candidates) }
-            row.rollout.tokens.append(token)
-            row.rollout.logProbabilities.append(Double(logits.logits[Int(token)]) - normaliser)
-            row.position += 1
-            text.append(token)
-            let isEnded = tokenizer.isEnd(token) || request.constraint?.ends(text[...]) ?? false
-            if isEnded { row.rollout.finishReason = .stop }
-            row.isDone = row.rollout.finishReason == .stop || row.rollout.tokens.count >= start.maximumLength
-            row.lacksState = row.isDone && row.rollout.finishReason != .stop && request.wantsStates
-        }
-    }
-
     /// Rolls out from the prefix sequence, which holds the response: what all starts begin with in one batch, equal
     /// beginnings once, then one batch per position; in several waves when there are more than the context holds.
     func rollOut(_ request: RolloutRequest, signal: AbortSignal) async throws -> [[Rollout]] {
@@ -99,10 +19,10 @@ extension LlamaPolicy {
             return isOpen ? [] : start.numbers.map { _ in rollout }
         }
         var jobs = request.starts.enumerated().filter { results[$0.offset].isEmpty }.map {
-            Job(start: $0.element, index: $0.offset, numbers: $0.element.numbers)
+            RolloutWave.Job(start: $0.element, index: $0.offset, numbers: $0.element.numbers)
         }[...]
         while !jobs.isEmpty {
-            let wave = Wave(
+            let wave = RolloutWave(
                 jobs: nextWave(of: &jobs), request: request, tokenizer: tokenizer, start: prefix.start)
             for (job, rollouts) in zip(wave.jobs, try await rollOut(wave, signal: signal)) {
                 results[job.index] += rollouts
@@ -112,25 +32,27 @@ extension LlamaPolicy {
     }
 
     /// As many rollouts as there is room for, at least one; the rest stays.
-    private func nextWave(of jobs: inout ArraySlice<Job>) -> [Job] {
-        func cells(_ job: Job) -> Int { job.text.count + job.numbers.count * (job.start.maximumLength + 1) }
+    private func nextWave(of jobs: inout ArraySlice<RolloutWave.Job>) -> [RolloutWave.Job] {
+        func cells(_ job: RolloutWave.Job) -> Int { job.text.count + job.numbers.count * (job.start.maximumLength + 1) }
         let room = context.cache.room(
             sequences: jobs.reduce(0) { $0 + $1.numbers.count }, cells: jobs.reduce(0) { $0 + cells($1) })
         var (sequences, left) = (min(room.sequences, rolloutLimit), room.cells)
-        var wave: [Job] = []
+        var wave: [RolloutWave.Job] = []
         while let job = jobs.first, sequences > 0 || wave.isEmpty {
             let affordable = max(0, left - job.text.count) / (job.start.maximumLength + 1)
             let count = min(job.numbers.count, max(sequences, 1), wave.isEmpty ? max(affordable, 1) : affordable)
             guard count > 0 else { break }
             let numbers = job.numbers.prefix(count)
-            let part = Job(start: job.start, index: job.index, numbers: numbers.startIndex..<numbers.endIndex)
+            let part = RolloutWave.Job(
+                start: job.start, index: job.index, numbers: numbers.startIndex..<numbers.endIndex)
             wave.append(part)
             sequences -= count
             left -= cells(part)
             jobs.removeFirst()
             if count < job.numbers.count {
                 jobs.insert(
-                    Job(start: job.start, index: job.index, numbers: numbers.endIndex..<job.numbers.upperBound),
+                    RolloutWave.Job(
+                        start: job.start, index: job.index, numbers: numbers.endIndex..<job.numbers.upperBound),
                     at: jobs.startIndex)
                 break
             }
@@ -138,8 +60,8 @@ extension LlamaPolicy {
         return wave
     }
 
-    private func rollOut(_ wave: Wave, signal: AbortSignal) async throws -> [[Rollout]] {
-        let rows: [Row]
+    private func rollOut(_ wave: RolloutWave, signal: AbortSignal) async throws -> [[Rollout]] {
+        let rows: [RolloutWave.Row]
         do {
             rows = try await extend(try await begin(wave, signal: signal), of: wave, signal: signal)
         } catch {
@@ -159,7 +81,7 @@ extension LlamaPolicy {
 
     /// Decodes what the rollouts begin with, each shared beginning once and nothing that a branch still holds, and chooses
     /// the first token of every rollout.
-    private func begin(_ wave: Wave, signal: AbortSignal) async throws -> [Row] {
+    private func begin(_ wave: RolloutWave, signal: AbortSignal) async throws -> [RolloutWave.Row] {
         let (jobs, request, start) = (wave.jobs, wave.request, wave.start)
         let pool = request.wantsStates ? prefix.pool() : nil
         let texts = jobs.map(\.text)
@@ -179,7 +101,7 @@ extension LlamaPolicy {
                 isOutput: request.wantsStates || node.value.contains { texts[$0].count == node.depth })
         }
         var pools = [StatePool?](repeating: pool, count: jobs.count)
-        var rows: [[Row]] = jobs.map { _ in [] }
+        var rows: [[RolloutWave.Row]] = jobs.map { _ in [] }
         for job in jobs.indices where texts[job].isEmpty {
             rows[job] = try prefix.withRow(at: start) { try wave.begin(job, pool: pool, $0) }
         }
@@ -229,7 +151,9 @@ extension LlamaPolicy {
     }
 
     /// Decodes the last token of every unfinished rollout, one batch per position, until all are finished.
-    private func extend(_ begun: [Row], of wave: Wave, signal: AbortSignal) async throws -> [Row] {
+    private func extend(_ begun: [RolloutWave.Row], of wave: RolloutWave, signal: AbortSignal) async throws
+        -> [RolloutWave.Row]
+    {
         var rows = begun
         var live = rows.indices.filter { !rows[$0].isDone || rows[$0].lacksState }
         while !live.isEmpty {
@@ -257,7 +181,7 @@ extension LlamaPolicy {
     }
 
     /// Greedy rollouts stay decoded: the chosen one goes on. Of sampled ones the beginnings stay.
-    private func keepBranches(_ rows: [Row], of wave: Wave) {
+    private func keepBranches(_ rows: [RolloutWave.Row], of wave: RolloutWave) {
         guard wave.request.sampling.isGreedy else {
             // The rollouts' own tokens go with the sequences; what is kept ends with the text.
             for branch in branches.all { context.cache.trim(branch.sequence, from: branch.tokens.count) }

@@ -13,7 +13,7 @@ public actor LlamaPolicy: InProcessPolicy {
     public nonisolated let promptLength: Int
     public nonisolated let stateSource: StateSource?
     /// Tokens that the policy has had decoded so far, prompts included: the work it caused.
-    public private(set) var decodedTokens = 0
+    public internal(set) var decodedTokens = 0
 
     nonisolated let context: LlamaContext
     /// Rollouts under way at most.
@@ -22,16 +22,8 @@ public actor LlamaPolicy: InProcessPolicy {
     let prefix: PrefixSequence
     let branches = BranchList()
     /// What goes along with a batch of the context.
-    private var announcement: Announcement?
+    var announcement: Announcement?
     private let turn = Turn()
-
-    /// Tokens behind the prefix sequence that are to be decoded along with others' work.
-    private struct Announcement {
-        let work: DecodeWork
-        let tokens: [Token]
-        /// Tokens ahead of them.
-        let first: Int
-    }
 
     public nonisolated var unownedExecutor: UnownedSerialExecutor { context.unownedExecutor }
 
@@ -166,47 +158,6 @@ public actor LlamaPolicy: InProcessPolicy {
         } catch {
             prefix.dropDecoded(behind: first)
             throw error
-        }
-    }
-
-    /// As ``advance(to:along:wantsRows:signal:)``, along with the next batch of the context; nothing where much is missing.
-    private func announce(_ response: [Token], along path: [Token]) {
-        if let announcement { context.queue.withdraw(announcement.work) }
-        finishAnnouncement()
-        // The logits after the response come first; what is behind them can wait until they are missing as well.
-        if prefix.isAtHand(response) { return }
-        let missing = prefix.turn(to: response, along: path, wantsRows: true, branches: branches)
-        // The prompt's states are nobody's business, and its tokens are many.
-        let first = prefix.tokens.count
-        guard !missing.isEmpty, missing.count <= DecodeQueue.mostAnnouncedTokens, first >= promptLength else { return }
-        let work = DecodeWork(
-            prefix.entries(of: missing, isRead: prefix.keepsStates)[...],
-            results: .logits(andStates: prefix.keepsStates)
-        ) { [prefix] index, output in
-            prefix.keep(output, at: first + index + 1)
-        }
-        announcement = Announcement(work: work, tokens: missing, first: first)
-        context.queue.announce(work)
-    }
-
-    /// Waits for what is announced. What fails there is decoded again by whoever needs it, who is then told why; so is what no
-    /// batch has room for: its owner takes cells that are kept only to save work, or is told that the context is full.
-    private func settle(_ signal: AbortSignal) async {
-        guard let announcement, !signal.isRaised else { return }
-        if announcement.work.outcome == nil { await context.queue.wait(for: announcement.work, signal: signal) }
-        finishAnnouncement()
-    }
-
-    /// Takes over what announced work came to.
-    private func finishAnnouncement() {
-        guard let announcement else { return }
-        self.announcement = nil
-        switch announcement.work.outcome {
-        case .success:
-            decodedTokens += announcement.tokens.count
-            prefix.append(announcement.tokens)
-        case .failure: prefix.dropDecoded(behind: announcement.first)
-        case nil: break
         }
     }
 
