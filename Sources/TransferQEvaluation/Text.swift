@@ -18,7 +18,7 @@ public enum JSON {
     }
 
     /// Why a value could not be decoded, as the part of a sentence.
-    static func sentence(_ error: any Error) -> String {
+    public static func sentence(_ error: any Error) -> String {
         func place(_ path: [any CodingKey]) -> String {
             let parts = path.map { $0.intValue.map { "[\($0)]" } ?? $0.stringValue }
             return parts.isEmpty ? "" : parts.joined(separator: ".") + ": "

@@ -17,16 +17,18 @@ import Testing
         try ProgramRun.run(
             [
                 "compare", "--methods", methods, "--prompts", "p3.jsonl", "--model", "tiny.gguf", "--reward",
-                "length:3", "--k", "2", "--horizon", "2", "--max-tokens", "3", "--output", "o.jsonl",
+                "length:3", "--k", "2", "--horizon", "2", "--max-tokens", "3", "--output", "o.run",
             ] + more, folder: folder.url)
     }
 
     private func lines() throws -> [Substring] {
-        try String(contentsOf: folder.file("o.jsonl"), encoding: .utf8).split(separator: "\n")
+        try String(contentsOf: folder.file("o.run/answers.jsonl"), encoding: .utf8).split(separator: "\n")
     }
 
+    /// The columns of the table of means.
     private func methods(_ table: String) -> [Substring] {
-        table.split(separator: "\n").dropFirst().compactMap { $0.split(separator: " ").first }
+        let head = table.split(separator: "\n").first { $0.contains("95 % interval") } ?? ""
+        return (head.split(separator: "interval").last ?? "").split(separator: " ")
     }
 
     @Test func answersOfNewMethodsAreAdded() throws {
@@ -50,6 +52,41 @@ import Testing
         let all = try compare("sample,transfer-q,cd")
         #expect(methods(all.output) == ["sample", "transfer-q", "cd"], "\(all.complaints)")
         #expect(try lines().count == 15)
+    }
+
+    /// Methods with parameters of their own, several baselines and seeds, and a reward that guides nothing.
+    @Test func variantsAreComparedInOneRun() throws {
+        let run = try compare(
+            "greedy,greedy[policy=baseline,baseline=kind],transfer-q[tilt=baseline,alpha=0.5,baseline=rude]",
+            [
+                "--seeds", "1,2", "--gold", "short=length:1", "--named-baseline", "kind={\"system\": \"Be kind.\"}",
+                "--named-baseline", "rude={\"system\": \"Be rude.\"}", "--format", "json",
+            ])
+        #expect(run.status == 0, "\(run.complaints)")
+        #expect(try lines().count == 18)
+        struct Table: Decodable {
+            struct Row: Decodable {
+                struct Cell: Decodable { let answers: Int }
+                let method: String
+                let cells: [String: Cell]
+            }
+            let rows: [Row]
+        }
+        let table = try JSONDecoder().decode(Table.self, from: Data(run.output.utf8))
+        #expect(
+            table.rows.map(\.method) == [
+                "greedy", "greedy[policy=baseline,baseline=kind]", "transfer-q[tilt=baseline,alpha=0.5,baseline=rude]",
+            ])
+        #expect(table.rows.allSatisfy { $0.cells["gold:short"]?.answers == 6 })
+        for (methods, more, what) in [
+            ("greedy,cd", ["--gold", "short"], "NAME=VALUE"), ("greedy,cd", ["--gold", "short=long:1"], "gold short"),
+            ("greedy,cd", ["--seeds", "1,x"], "whole numbers"), ("cd,cd", [], "another label"),
+            ("greedy,cd", ["--named-baseline", "a={}"], "baseline"), ("greedy[k=3]", [], "k"),
+            ("greedy", ["--k", "3"], "k"),
+        ] {
+            let run = try compare(methods, more + (methods == "greedy" ? [] : ["--output", folder.file("x.run").path]))
+            #expect(run.status == 64 && run.complaints.contains(what), "\(methods) \(more): \(run.complaints)")
+        }
     }
 
     @Test func answersOfOtherSettingsAreRefused() throws {

@@ -261,47 +261,49 @@ import TransferQRewards
                     "--reward", "length:3", "--max-tokens", "5", "--alpha", "0.05", "--k", "4", "--format", "json",
                 ] + more)
         }
-        let whole = try run(["--output", shop.path("run.jsonl")])
+        let whole = try run(["--output", shop.path("set.run")])
         #expect(whole.status == 0, "\(whole.complaints)")
-        let file = shop.folder.file("run.jsonl")
+        let file = shop.folder.file("set.run/answers.jsonl")
         let lines = try String(contentsOf: file, encoding: .utf8).split(separator: "\n")
         #expect(lines.count == 8)
         // As a killed run would leave it: five lines and a part of the sixth.
         try (lines[..<5].joined(separator: "\n") + "\n" + lines[5].prefix(30)).write(
             to: file, atomically: true, encoding: .utf8)
-        let resumed = try run(["--output", shop.path("run.jsonl")])
-        #expect(resumed.complaints.contains("5 answers are there already"))
+        let resumed = try run(["--output", shop.path("set.run")])
+        #expect(resumed.complaints.contains("5 answers are there already"), "\(resumed.complaints)")
         struct Table: Decodable {
+            struct Interval: Decodable {
+                let mean: Double
+                let low: Double
+                let high: Double
+            }
+            struct Cell: Decodable {
+                struct Difference: Decodable { let value: Interval }
+                let value: Interval
+                let difference: Difference?
+            }
             struct Row: Decodable {
-                struct Interval: Decodable {
-                    let mean: Double
-                    let low: Double
-                    let high: Double
-                }
-
                 let method: String
                 let prompts: Int
-                let meanReward: Interval
-                let gain: Interval?
+                let cells: [String: Cell]
             }
-
             let rows: [Row]
         }
         let tables = try [whole, resumed].map { try JSONDecoder().decode(Table.self, from: Data($0.output.utf8)) }
-        for (one, other) in zip(tables[0].rows, tables[1].rows) {
-            #expect(one.meanReward.mean == other.meanReward.mean && one.prompts == 4 && other.prompts == 4)
-        }
-        let rows = tables[0].rows
-        #expect(rows.map(\.method) == ["greedy", "args"])
-        let gain = try #require(rows[1].gain)
-        #expect(abs(gain.mean - (rows[1].meanReward.mean - rows[0].meanReward.mean)) < 1e-12)
+        let rewards = try tables.map { try $0.rows.map { try #require($0.cells["reward"]) } }
+        #expect(rewards[0].map(\.value.mean) == rewards[1].map(\.value.mean))
+        #expect(tables[0].rows.map(\.method) == ["greedy", "args"] && tables[0].rows.allSatisfy { $0.prompts == 4 })
+        let gain = try #require(rewards[0][1].difference).value
+        #expect(abs(gain.mean - (rewards[0][1].value.mean - rewards[0][0].value.mean)) < 1e-12)
         #expect(gain.low <= gain.mean && gain.mean <= gain.high)
+        // Without a folder to keep, nothing stays behind.
+        #expect(try run().status == 0)
         // Other settings do not mix with these results.
-        let mixed = try run(["--output", shop.path("run.jsonl"), "--max-tokens", "9"])
-        #expect(mixed.status == 64 && mixed.complaints.contains("results of other settings"))
+        let mixed = try run(["--output", shop.path("set.run"), "--max-tokens", "9"])
+        #expect(mixed.status == 64 && mixed.complaints.contains("answers of other settings"), "\(mixed.complaints)")
         _ = try shop.write("{\"prompt\": \"say 0\"}\n{\"prompt\": \"ask 1\"}", "p.jsonl")
-        let others = try run(["--output", shop.path("run.jsonl")])
-        #expect(others.status == 64 && others.complaints.contains("answers to other prompts"))
+        let others = try run(["--output", shop.path("set.run")])
+        #expect(others.status == 64 && others.complaints.contains("another prompt"), "\(others.complaints)")
         _ = try shop.write("{\"prompt\": \"say 0\"}", "p.jsonl")
         #expect(try run().complaints.contains("has one prompt"))
     }

@@ -11,6 +11,10 @@ public protocol InProcessPolicy: Policy {
     /// has tokens, read in one pass by a policy that can.
     func propose(_ request: ProposalRequest, along path: [Token]) async throws -> [[Candidate]]
 
+    /// ``Policy/logProbabilities(of:after:)`` for lists of tokens, the first after the response, the others along `path`: one
+    /// list more than the path has tokens at most, read in one pass by a policy that can.
+    func logProbabilities(of tokens: [[Token]], after response: [Token], along path: [Token]) async throws -> [[Double]]
+
     /// Announces what ``propose(_:along:)`` and ``Policy/score(_:after:)`` will need of a path. A policy that can has it
     /// decoded along with the next batch of the model, whoever asks for that, and waits for nothing: so what shares a batch
     /// depends on no clock. It changes no result.
@@ -27,6 +31,16 @@ extension InProcessPolicy {
 
     public func propose(_ request: ProposalRequest, along path: [Token]) async throws -> [[Candidate]] {
         try await positionByPosition(request, along: path)
+    }
+
+    public func logProbabilities(
+        of tokens: [[Token]], after response: [Token], along path: [Token]
+    ) async throws -> [[Double]] {
+        var lists: [[Double]] = []
+        for (length, tokens) in tokens.enumerated() {
+            lists.append(try await logProbabilities(of: tokens, after: response + path.prefix(length)))
+        }
+        return lists
     }
 
     public func prepare(after response: [Token], along path: [Token]) async throws {}

@@ -22,7 +22,7 @@ struct CompareCommand: AsyncParsableCommand {
 
               transferq compare --prompts eval.jsonl.gz --limit 40 \\
                 --methods greedy,args,transfer-q --reward head:Rewards/harmless.json \\
-                --output run.jsonl
+                --output harmless.run
             """)
 
     @OptionGroup(title: "Prompt") var prompt: PromptOptions
@@ -33,7 +33,8 @@ struct CompareCommand: AsyncParsableCommand {
 
     @Option(
         help: """
-            The methods, split by commas. "transferq methods NAME" shows the parameters of a method.
+            The methods, split by commas, each with parameters of its own if need be, as in cd,cd[alpha=0.5]. "transferq \
+            methods NAME" shows the parameters of a method.
             """)
     var methods = "sample,transfer-q"
 
@@ -48,24 +49,31 @@ struct CompareCommand: AsyncParsableCommand {
     var showCandidates = false
 
     func run() async throws {
-        let names = methods.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }
-        guard !names.isEmpty else { throw UsageError("name at least one method, as in --methods sample,transfer-q") }
-        let configured = try DecodingMethods.make(names, sharing: parameters.values)
-        if let file = set.prompts { return try await compare(configured, on: file) }
+        let entries = try MethodEntry.list(methods, shared: parameters.values)
+        guard !entries.isEmpty else { throw UsageError("name at least one method, as in --methods sample,transfer-q") }
+        // Refuses a parameter that none of them knows.
+        _ = try DecodingMethods.make(entries.map(\.method.name), sharing: parameters.values)
+        let configured = try entries.map { try $0.method.configured() }
+        try answer.check(methods: configured)
+        if let file = set.prompts {
+            return try await PromptSetComparison(command: self, methods: entries, file: file).run()
+        }
+        guard entries.allSatisfy({ $0.baseline == nil }) else {
+            throw UsageError("methods name a baseline of their own with --prompts only; leave baseline= out")
+        }
         let runtime = try models.runtime(rewardTimeout: answer.rewardTimeout)
         let (summaries, prepared, open) = try await Interruption.cancellable {
             let prepared = try await runtime.prepare(
-                answer.request(prompt.conversation(), form: prompt.form, method: MethodSpec(names[0])),
+                answer.request(prompt.conversation(), form: prompt.form, method: entries[0].method),
                 methods: configured)
             for notice in prepared.notices + prepared.prompts[0].notices { Console.sayOnce(notice) }
             let open = try await prepared.open(0)
-            try answer.check(methods: configured)
             // The methods share the prompt, so none is charged for it.
             try await open.readPrompts()
             let view = CandidateView(tokenizer: prepared.models.tokenizer)
             var summaries: [GenerationSummary] = []
-            for method in configured {
-                if format == .text { Console.print("── \(method.name)") }
+            for (entry, method) in zip(entries, configured) {
+                if format == .text { Console.print("── \(entry.label)") }
                 let streams = format == .text && !showCandidates
                 let summary = try await open.answer(by: method) { event in
                     event.say()
@@ -80,9 +88,9 @@ struct CompareCommand: AsyncParsableCommand {
             return (summaries, prepared, open)
         }
         switch format {
-        case .text: Console.print(table(summaries, configured))
+        case .text: Console.print(table(summaries, entries))
         case .html:
-            Console.print(ComparisonPage(conversation: open.messages, rows: cells(summaries, configured)).html())
+            Console.print(ComparisonPage(conversation: open.messages, rows: cells(summaries, entries)).html())
         case .json:
             let sources = try await SourceReport(prepared.models)
             let reports = zip(summaries, configured).map {
@@ -94,106 +102,15 @@ struct CompareCommand: AsyncParsableCommand {
         if summaries.contains(where: { $0.finishReason == .failed }) { throw ExitCode.failure }
     }
 
-    /// All methods on all prompts of a file, prompt by prompt.
-    private func compare(_ methods: [ConfiguredMethod], on file: String) async throws {
-        guard prompt.prompt == nil, prompt.file == nil, prompt.messages == nil, !prompt.raw, format != .html,
-            !showCandidates
-        else { throw UsageError("--prompts goes without another prompt, --raw, --show-candidates and --format html") }
-        guard Set(methods.map(\.name)).count == methods.count else {
-            throw UsageError("name each method once")
-        }
-        guard !answer.reward.isEmpty else { throw TransferQError.missingReward(method: "compare --prompts") }
-        try answer.check(methods: methods)
-        let system = prompt.system.map { [Message(role: "system", content: $0)] } ?? []
-        let conversations = try set.records.prompts(file, limit: set.limit).map { system + $0 }
-        guard conversations.count >= 2 else {
-            throw UsageError("\(file) has one prompt; give at least two, or the prompt itself without --prompts")
-        }
-        let runtime = try models.runtime(rewardTimeout: answer.rewardTimeout)
-        let first = try MethodSpec(methods[0].name)
-        let requests = try conversations.enumerated().map { place, messages in
-            do { return try answer.request(messages, method: first) } catch {
-                throw RequestFailure(place: place, reason: error)
-            }
-        }
-        let settings = try await Interruption.cancellable {
-            // Hashes whole models, and is needed only where results are kept.
-            guard set.output != nil else { return RunSettings() }
-            return try await RunSettings(requests[0], runtime, runtime.rewards(for: requests[0].scoring))
-        }
-        let keys = try conversations.map(Fingerprint.of)
-        let found = try LineFile<PromptResult>(path: set.output, methods: methods, settings: settings)
-        let names = Set(methods.map(\.name))
-        @Sendable func own(_ results: [PromptResult]) -> [PromptResult] {
-            results.filter {
-                $0.prompt < conversations.count && names.contains($0.method) && $0.settings.seed == settings.seed
-            }
-        }
-        let known = own(found.records).count
-        if known > 0 { Console.say("\(known) answers are there already") }
-        let progress = ProgressLine("answers", of: methods.count * conversations.count, known: known)
-        try await Interruption.cancellable {
-            var results = found
-            let open = try conversations.indices.compactMap { index in
-                let missing = try methods.filter {
-                    !(try results.contains(
-                        prompt: index, conversation: keys[index], method: $0.name, seed: settings.seed))
-                }
-                return missing.isEmpty ? nil : (index: index, methods: missing)
-            }
-            let prepared = try await prepare(
-                open.map { requests[$0.index] }, at: open.map(\.index), runtime,
-                methods: methods.filter { method in open.contains { $0.methods.contains { $0.name == method.name } } })
-            for (place, (index, missing)) in open.enumerated() {
-                guard let prompt = try await prepared?.open(place) else { break }
-                try await prompt.readPrompts()
-                for method in missing {
-                    let summary = try await prompt.answer(by: method) { $0.say() }
-                    if summary.finishReason == .cancelled { throw CancellationError() }
-                    let result = PromptResult(
-                        summary, prompt: index, conversation: keys[index], method: method.name,
-                        settings: set.output == nil ? settings : settings.with(method), seed: answer.seed)
-                    guard let result else { throw ExitCode.failure }
-                    try results.append(result, line: result)
-                    progress.update(own(results.records).count)
-                }
-            }
-            // Answers of earlier runs that differ in their seeds only stand for the same prompts.
-            let settingsOf = Dictionary(
-                uniqueKeysWithValues: methods.map { method in
-                    (method.name, (set.output == nil ? settings : settings.with(method)).withoutSeed)
-                })
-            let counted = results.records.filter {
-                $0.prompt < conversations.count && settingsOf[$0.method] == $0.settings.withoutSeed
-            }
-            let table = PromptSetTable(counted, methods: methods.map(\.name))
-            Console.print(format == .json ? try JSON.pretty(table) : table.text)
-        }
-    }
-
-    /// - Returns: nil without requests.
-    private func prepare(
-        _ requests: [AnswerRequest], at places: [Int], _ runtime: Runtime, methods: [ConfiguredMethod]
-    ) async throws -> PreparedPrompts? {
-        guard !requests.isEmpty else { return nil }
-        do {
-            let prepared = try await runtime.prepare(requests, methods: methods)
-            for notice in prepared.notices + prepared.prompts.flatMap(\.notices) { Console.sayOnce(notice) }
-            return prepared
-        } catch let failure as RequestFailure {
-            throw RequestFailure(place: places[failure.place], reason: failure.reason)
-        }
-    }
-
-    private func table(_ summaries: [GenerationSummary], _ methods: [ConfiguredMethod]) -> String {
+    private func table(_ summaries: [GenerationSummary], _ methods: [MethodEntry]) -> String {
         TextTable.text([ComparisonPage.columns] + cells(summaries, methods).map(\.figures))
     }
 
     /// The answer and the figures of each method.
-    private func cells(_ summaries: [GenerationSummary], _ methods: [ConfiguredMethod]) -> [ComparisonPage.Row] {
+    private func cells(_ summaries: [GenerationSummary], _ methods: [MethodEntry]) -> [ComparisonPage.Row] {
         zip(summaries, methods).map { summary, method in
             let figures = [
-                method.name, summary.reward.map { $0.fixed(3) } ?? "–",
+                method.label, summary.reward.map { $0.fixed(3) } ?? "–",
                 summary.kl.map { summary.klKind.cell($0) } ?? "–",
                 "\(summary.usage.completionTokens)", "\(summary.usage.rolloutTokens)",
                 summary.usage.seconds.fixed(1),

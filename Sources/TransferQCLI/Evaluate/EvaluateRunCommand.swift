@@ -54,9 +54,9 @@ struct EvaluateRunCommand: AsyncParsableCommand {
             program: TransferQCommand.configuration.version, makeRuntime: try options.makeRuntime())
         let counter = Counter()
         let scoring = try EvaluateScoreCommand.scoring(of: folder, options: options)
-        let (answersOnly, metrics) = (answersOnly, specification.metrics)
+        let answersOnly = answersOnly
         let made = try await Interruption.cancellable {
-            if !answersOnly { try await scoring.check(metrics) }
+            if !answersOnly { try await scoring.check(specification) }
             return try await run.makeAnswers { counter.show($0) }
         }
         Console.say("\(made == 0 ? "all answers are there already" : "\(made) answers made") in \(folder.url.path)")

@@ -21,9 +21,15 @@ public struct EvaluationScoring: Sendable {
         self.makeRuntime = makeRuntime
     }
 
-    /// Looks for what metrics read, so that what is missing is known before answers are made.
-    public func check(_ metrics: [MetricSpec]) async throws {
-        for metric in metrics {
+    /// Looks for what metrics read and makes gold rewards, so that what is missing or mistyped is known before answers are made.
+    public func check(_ specification: EvaluationSpec) async throws {
+        let catalogue = try await makeRuntime(specification.model, nil).catalogue()
+        for (name, reward) in specification.gold.sorted(by: { $0.key < $1.key }) {
+            do { _ = try await catalogue.parse(reward.terms) } catch let error as TransferQError {
+                throw EvaluationError.invalidSpecification("gold \(name): \(error)")
+            }
+        }
+        for metric in specification.metrics {
             switch metric {
             case .repetition, .distinct: continue
             case .coherence(let path): _ = try TextMeasure.encoder(path, standard: encoder)

@@ -1,6 +1,5 @@
 import Foundation
 import TransferQ
-import TransferQLlama
 import TransferQRuntime
 
 /// The answers of one method of an evaluation.
@@ -161,7 +160,7 @@ struct ReferenceReading {
             let request = ProposalRequest(response: before, count: 1)
             // The rows of logits of a part are held together, which bounds how many there are.
             let path = Array(part.dropLast())
-            if let model = reference as? LlamaPolicy {
+            if let model = reference.inProcess {
                 let likeliest = try await model.propose(request, along: path)
                 differing += zip(likeliest, part).count { $0.first?.token != $1 }
                 sum += try await model.logProbabilities(of: part.map { [$0] }, after: before, along: path)

@@ -33,8 +33,21 @@ public struct EvaluationSpec: Hashable, Sendable {
     /// Whether every answer's steps are kept as well, in a file of their own each.
     public var traces: Bool
 
+    /// Everything else as where a configuration leaves it out; ``checked()`` says whether what was set goes together.
+    ///
+    /// - Parameter methods: the first is the reference.
+    public init(prompts: PromptSource, methods: [MethodEntry]) throws {
+        self.prompts = prompts
+        self.methods = methods
+        (model, baselines, scoring, gold, judge) = (nil, [:], ScoringSpec(), [:], nil)
+        (seeds, limits, metrics, traces) = ([0], try AnswerLimits(), MetricSpec.standard, false)
+        reference = methods.first?.label ?? ""
+    }
+
+    /// The specification, when its parts go together.
+    ///
     /// - Throws: ``EvaluationError/invalidSpecification(_:)``.
-    func checked() throws -> EvaluationSpec {
+    public func checked() throws -> EvaluationSpec {
         func fail(_ reason: String) -> EvaluationError { .invalidSpecification(reason) }
         guard !methods.isEmpty else { throw fail("methods: give at least one, for example [greedy, transfer-q]") }
         var labels: Set<String> = []

@@ -66,8 +66,6 @@ public actor LlamaPolicy: InProcessPolicy {
         }
     }
 
-    /// ``logProbabilities(of:after:)`` for lists of tokens, the first after the response, the others along `path`, in one
-    /// pass.
     public func logProbabilities(
         of tokens: [[Token]], after response: [Token], along path: [Token]
     ) async throws -> [[Double]] {
