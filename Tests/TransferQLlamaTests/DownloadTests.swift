@@ -139,6 +139,28 @@ import TransferQLlama
         #expect(server.requests().count == 1)
     }
 
+    @Test func dataIsBroughtOnce() async throws {
+        let server = try Server()
+        let store = ModelStore(root: server.target.deletingLastPathComponent())
+        let source = try server.address("slow-tag").absoluteString
+        let notices = Mutex<[String]>([])
+        var paths: Set<String> = []
+        for _ in 0..<2 {
+            paths.insert(try await store.data(source) { sentence in notices.withLock { $0.append(sentence) } })
+        }
+        #expect(paths.count == 1 && notices.withLock { $0.count } == 1)
+        #expect(try Data(contentsOf: URL(filePath: try #require(paths.first))) == server.files[0])
+        #expect(server.requests().count == 1)
+        // A path is itself, whatever is there.
+        #expect(try await store.data("no/such.jsonl") { _ in } == "no/such.jsonl")
+        #expect(
+            try Downloader.address("hf:datasets/owner/repo/dir/p.jsonl.gz", of: .data).absoluteString
+                == "https://huggingface.co/datasets/owner/repo/resolve/main/dir/p.jsonl.gz")
+        for text in ["hf:owner/repo/p.jsonl", "hf:datasets/owner/p.jsonl", "http://example.org/p.jsonl"] {
+            await #expect(throws: StoreError.badDataAddress(text)) { _ = try await store.data(text) { _ in } }
+        }
+    }
+
     @Test func aFileOfTheSameNameFromElsewhereIsNoSubstitute() async throws {
         let server = try Server()
         let addresses = [try server.address("slow-tag"), try server.address("slow-other-tag")]

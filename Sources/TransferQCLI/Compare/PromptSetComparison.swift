@@ -19,7 +19,8 @@ struct PromptSetComparison {
             command.format != .html, !command.showCandidates
         else { throw UsageError("--prompts goes without another prompt, --raw, --show-candidates and --format html") }
         guard !answer.reward.isEmpty else { throw TransferQError.missingReward(method: "compare --prompts") }
-        guard try set.records.prompts(file, limit: set.limit).count >= 2 else {
+        let local = try await Interruption.cancellable { try await ModelFiles.store.data(file) { Console.say($0) } }
+        guard try set.records.prompts(local, limit: set.limit).count >= 2 else {
             throw UsageError("\(file) has one prompt; give at least two, or the prompt itself without --prompts")
         }
         let specification = try specification()

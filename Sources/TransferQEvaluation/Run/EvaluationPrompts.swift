@@ -1,5 +1,6 @@
 import Foundation
 import TransferQ
+import TransferQLlama
 import TransferQRewards
 
 /// One prompt of an evaluation.
@@ -13,13 +14,18 @@ struct NumberedPrompt: Sendable {
 extension PromptSource {
     /// The prompts, in the order of the file.
     ///
-    /// - Parameter notice: gets sentences about what was left out or looks odd.
-    /// - Throws: ``RewardError`` with the number of a line that cannot be read; ``EvaluationError`` where nothing is left.
-    func prompts(notice: @escaping @Sendable (String) -> Void) throws -> [NumberedPrompt] {
+    /// - Parameters:
+    ///   - store: keeps files that come from elsewhere.
+    ///   - notice: gets sentences about what was left out or looks odd.
+    /// - Throws: ``StoreError`` for a file that cannot be brought; ``RewardError`` with the number of a line that cannot be read; ``EvaluationError`` where nothing is left.
+    func prompts(
+        in store: ModelStore, notice: @escaping @Sendable (String) -> Void
+    ) async throws -> [NumberedPrompt] {
+        let file = try await store.data(file, notice: notice)
         let last = limit.map { $0 > .max - offset ? .max : $0 + offset } ?? .max
         let conversations: [[Message]]
         if file.lowercased().hasSuffix(".txt") {
-            conversations = try lines(notice: notice)
+            conversations = try lines(of: file, notice: notice)
         } else {
             let options = RecordOptions(skipsBroken: skipBroken, ignoredKeys: Set(ignoredKeys), notice: notice)
             conversations = try RewardData.prompts(file, limit: last, options: options)
@@ -37,7 +43,7 @@ extension PromptSource {
     }
 
     /// A plain text: every line that is not blank is a prompt.
-    private func lines(notice: (String) -> Void) throws -> [[Message]] {
+    private func lines(of file: String, notice: (String) -> Void) throws -> [[Message]] {
         guard let data = FileManager.default.contents(atPath: file) else {
             throw EvaluationError.invalidSpecification("prompts: \(file) cannot be read; check the path")
         }

@@ -50,9 +50,9 @@ public struct EvaluationRun: Sendable {
     ///   ``EvaluationError/cannotWrite(path:reason:)`` after which the folder can still go on; what is wrong with prompts,
     ///   models and rewards; `CancellationError`.
     public func makeAnswers(onEvent: @escaping @Sendable (EvaluationEvent) -> Void) async throws -> Int {
-        let all = try specification.prompts.prompts { onEvent(.notice($0)) }
-        let prompts = all.filter { shard?.contains(prompt: $0.number) ?? true }
         let plain = makeRuntime(specification.model, nil)
+        let all = try await specification.prompts.prompts(in: plain.rewardLoader.library.store) { onEvent(.notice($0)) }
+        let prompts = all.filter { shard?.contains(prompt: $0.number) ?? true }
         let rewards = try await plain.rewards(for: specification.scoring)
         try await check(rewards, prompts, onEvent)
         let lock = try FolderLock(folder)

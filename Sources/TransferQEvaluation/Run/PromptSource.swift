@@ -7,7 +7,7 @@ public import TransferQRuntime
 ///     {"file": "eval.jsonl.gz", "limit": 40}
 public struct PromptSource: Codable, Hashable, Sendable {
     /// JSON lines with prompts or data of prompts with answers (``RewardData``), gzipped or not; of a name that ends in
-    /// `.txt`, a prompt a line.
+    /// `.txt`, a prompt a line. Or the address of such a file, https or `hf:datasets/OWNER/REPO/FILE`, which is brought once.
     public let file: String
     public let form: PromptForm
     /// Prompts at the beginning of the file that are left out.

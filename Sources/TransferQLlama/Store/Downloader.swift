@@ -10,29 +10,42 @@ public struct Downloader: Sendable {
     /// Bytes on this machine so far.
     public typealias Progress = @Sendable (_ received: Int) -> Void
 
-    let attempts: Int
-
-    /// - Parameter attempts: how often a cut connection is taken up again before giving up.
-    public init(attempts: Int = 3) {
-        self.attempts = attempts
+    /// What a file is, and so what can be told of it when it has come.
+    public enum Content: Sendable {
+        case model
+        case data
     }
 
-    /// The address of `hf:OWNER/REPO/FILE.gguf`, or of an https URL. Plain http is accepted from this machine only.
+    let attempts: Int
+    let content: Content
+
+    /// - Parameter attempts: how often a cut connection is taken up again before giving up.
+    public init(attempts: Int = 3, content: Content = .model) {
+        self.attempts = attempts
+        self.content = content
+    }
+
+    /// The address of `hf:OWNER/REPO/FILE.gguf`, of data `hf:datasets/OWNER/REPO/FILE`, or of an https URL. Plain http is
+    /// accepted from this machine only.
     ///
     /// The hub is `HF_ENDPOINT` when that is set.
     ///
-    /// - Throws: ``StoreError/badAddress(_:)``.
-    public static func address(_ text: String) throws -> URL {
+    /// - Throws: ``StoreError/badAddress(_:)`` or ``StoreError/badDataAddress(_:)``.
+    public static func address(_ text: String, of content: Content = .model) throws -> URL {
         var address = text
+        let refusal = content == .model ? StoreError.badAddress(text) : StoreError.badDataAddress(text)
         if text.hasPrefix("hf:") {
-            let parts = text.dropFirst(3).split(separator: "/").map(String.init)
-            guard parts.count >= 3, parts[parts.count - 1].hasSuffix(".gguf") else { throw StoreError.badAddress(text) }
+            var parts = text.dropFirst(3).split(separator: "/").map(String.init)
+            let kind = content == .data && parts.first == "datasets" ? [parts.removeFirst()] : []
+            guard parts.count >= 3, content == .data ? !kind.isEmpty : parts[parts.count - 1].hasSuffix(".gguf") else {
+                throw refusal
+            }
             let hub = ProcessInfo.processInfo.environment["HF_ENDPOINT"] ?? "https://huggingface.co"
-            address = "\(hub)/\(parts[0])/\(parts[1])/resolve/main/\(parts[2...].joined(separator: "/"))"
+            address = ([hub] + kind + parts.prefix(2) + ["resolve/main"] + parts.dropFirst(2)).joined(separator: "/")
         }
         guard let url = URL(string: address), let host = url.host(), !url.lastPathComponent.isEmpty,
             url.scheme == "https" || (url.scheme == "http" && ["localhost", "127.0.0.1", "::1"].contains(host))
-        else { throw StoreError.badAddress(text) }
+        else { throw refusal }
         return url
     }
 
@@ -40,7 +53,7 @@ public struct Downloader: Sendable {
     ///
     /// What has arrived is kept beside `target`, with what the server said of it, so that a later call goes on where this
     /// one was cut: if the server's file is still the same by its ETag or its date, or if `sha256` will tell. Otherwise the
-    /// file is fetched anew. It appears when it is complete, its checksum is right and its tensors lie within it. Of several
+    /// file is fetched anew. It appears when it is complete, its checksum is right and, of a model, its tensors lie within it. Of several
     /// programs that want the same file one brings it, and the others wait.
     ///
     /// - Parameter waiting: called once when another program is bringing this file.
@@ -103,10 +116,12 @@ public struct Downloader: Sendable {
 
     /// What can be told of a file that is complete as far as the server is concerned.
     private func check(_ path: String, of address: URL, sha256: String?) async throws {
-        do { try GGUFHeader(path).checkExtents() } catch LlamaError.notGGUF {
-            throw LlamaError.notGGUF(path: address.absoluteString)
-        } catch LlamaError.damaged(_, let reason) {
-            throw LlamaError.damaged(path: address.absoluteString, reason: reason)
+        if content == .model {
+            do { try GGUFHeader(path).checkExtents() } catch LlamaError.notGGUF {
+                throw LlamaError.notGGUF(path: address.absoluteString)
+            } catch LlamaError.damaged(_, let reason) {
+                throw LlamaError.damaged(path: address.absoluteString, reason: reason)
+            }
         }
         guard let sha256 else { return }
         let got = try await GGUFFile.sha256(of: path)

@@ -1,4 +1,6 @@
 public import Foundation
+import TransferQ
+import TransferQDigest
 
 /// The per-user folder that holds models and what is known of them.
 public struct ModelStore: Sendable {
@@ -23,6 +25,29 @@ public struct ModelStore: Sendable {
                 ?? home.appending(path: ".cache")
         #endif
         return ModelStore(root: caches.appending(path: "transferq", directoryHint: .isDirectory))
+    }
+
+    /// Data that came from elsewhere.
+    var data: URL { root.appending(path: "data", directoryHint: .isDirectory) }
+
+    /// The file of data on this machine: a path as it is; what an address names, brought on first use.
+    ///
+    /// - Parameter notice: told in a sentence what is brought.
+    /// - Throws: ``StoreError``, or `CancellationError`.
+    public func data(_ source: String, notice: (String) -> Void) async throws -> String {
+        guard ["https://", "http://", "hf:"].contains(where: source.hasPrefix) else { return source }
+        let address = try Downloader.address(source, of: .data)
+        let mark = SHA256.hash(data: Data(address.absoluteString.utf8)).prefix(6).hexadecimal
+        let target = data.appending(path: "\(mark)-\(address.lastPathComponent)")
+        if !FileManager.default.fileExists(atPath: target.path) {
+            notice("bringing \(address.absoluteString)")
+            do {
+                try await Downloader(content: .data).download(address, to: target, sha256: nil, progress: { _ in })
+            } catch StoreError.exists {
+                // Another program brought it meanwhile.
+            }
+        }
+        return target.path
     }
 
     public var models: URL { root.appending(path: "models", directoryHint: .isDirectory) }
@@ -97,6 +122,8 @@ public enum StoreError: Error, Equatable, Sendable {
     case notPulled(name: String)
     case unknownFormat(name: String, known: [String])
     case badAddress(String)
+    /// As ``badAddress(_:)``, of data.
+    case badDataAddress(String)
     case refusedByServer(address: String, status: Int)
     case interrupted(address: String, received: Int, reason: String)
     case wrongChecksum(what: String, expected: String, got: String)
@@ -119,6 +146,8 @@ extension StoreError: CustomStringConvertible {
         case .badAddress(let address):
             "'\(address)' is no place to get a model from; give a known name, a GGUF file, an https address "
                 + "or hf:OWNER/REPO/FILE.gguf"
+        case .badDataAddress(let address):
+            "'\(address)' is no place to get data from; give a file, an https address or hf:datasets/OWNER/REPO/FILE"
         case .refusedByServer(let address, let status):
             "the server answered \(status) for \(address); "
                 + (status == 401 || status == 403
