@@ -47,6 +47,22 @@ import TransferQEvaluation
         #expect(plot(Array(lines.prefix(4))).svg().matches(of: /<polyline/).count == 4)
     }
 
+    /// What lies near 0 has as much room as what lies far out.
+    @Test func squareRootsSpreadWhatIsSmall() throws {
+        let points = (0...8).map { XYPlot.Point(x: 0.04 * Double($0 * $0), y: Double($0)) }
+        let plot = XYPlot(
+            id: "test", title: "Title", summary: "Summary.", xLabel: "x", yLabel: "y", xScale: .squareRoot,
+            series: [XYPlot.Series(name: "one", points: points, style: 0)])
+        let line = try #require(plot.svg().firstMatch(of: /<polyline [^>]*points="([^"]*)"/)).1
+        let places = line.split(separator: " ").compactMap { Double($0.split(separator: ",")[0]) }
+        #expect(places.count == 9)
+        let steps = zip(places, places.dropFirst()).map { $1 - $0 }
+        #expect(steps.allSatisfy { abs($0 - steps[0]) < 1 } && steps[0] > 20)
+        // Ticks are numbers of one digit, 0 among them.
+        let ticks = plot.svg().matches(of: />([0-9.]+)<\/text>/).compactMap { Double($0.1) }
+        #expect(ticks.contains(0) && ticks.contains(2))
+    }
+
     @Test func ticksAreRoundAndSpanTheValues() {
         for (low, high) in [(0.0, 1.0), (-3.2, 7.9), (0.0113, 0.0139), (1234, 98_765), (5, 5), (0, 0)] {
             let ticks = PlotAxis.round(low, high, 6)

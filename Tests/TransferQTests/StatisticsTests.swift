@@ -22,6 +22,32 @@ import TransferQ
         #expect(StudentT.quantile(1, freedom: 3) == .infinity && StudentT.quantile(0, freedom: 3) == -.infinity)
     }
 
+    @Test func sharesStayBetweenZeroAndOne() throws {
+        let plain = MeanInterval(shares: [1, 0, 1, 1, 0], clusters: [0, 1, 2, 3, 4])
+        let share = ShareInterval(3, of: 5)
+        #expect(plain.low == share.low && plain.high == share.high && abs(plain.mean - 0.6) < 1e-12)
+        let all = MeanInterval(shares: [1, 1, 1, 1], clusters: [0, 0, 1, 2])
+        #expect(all.clusters == 3 && all.high == 1 && all.low == ShareInterval(3, of: 3).low)
+        #expect(MeanInterval(shares: [], clusters: [Int]()).low == nil)
+        // Wins, ties and losses of two seeds a prompt; the truth is 0.62.
+        var hits = 0
+        for trial in 0..<2000 {
+            let noise = Noise(seed: 77).derived(trial)
+            let outcomes = (0..<50).map { index -> Double in
+                // Half of what decides belongs to the prompt.
+                let uniform = index.isMultiple(of: 4) ? noise.derived(index / 2) : noise.derived(1000 + index)
+                return uniform.uniform < 0.5 ? 1 : uniform.uniform < 0.74 ? 0.5 : 0
+            }
+            let interval = MeanInterval(shares: outcomes, clusters: (0..<50).map { $0 / 2 })
+            let (low, high) = (try #require(interval.low), try #require(interval.high))
+            #expect(low >= 0 && high <= 1)
+            if low <= 0.62, 0.62 <= high { hits += 1 }
+        }
+        #expect(hits >= 1900)
+        let wide = MeanInterval([0, 1, 1]).bounded(to: 0...1)
+        #expect(wide.low == 0 && wide.high == 1)
+    }
+
     @Test func intervalsOfFewValuesAreWide() throws {
         // Mean 1, standard error 1.
         let two = MeanInterval([0, 2])

@@ -42,6 +42,39 @@ public struct MeanInterval: Hashable, Codable, Sendable {
         self.clusters = clusters
     }
 
+    /// Of shares between 0 and 1 that belong together, such as wins with ties counted half: the interval of ``ShareInterval``
+    /// (Clopper and Pearson) with the sum of the clusters' means as hits. It stays within 0 and 1, is there for one cluster
+    /// and where all are won, and is wider than need be where shares lie between 0 and 1.
+    ///
+    /// - Precondition: shares lie between 0 and 1, and there are as many clusters as shares.
+    public init<Cluster: Hashable>(shares: [Double], clusters: [Cluster]) {
+        let means = shares.means(by: clusters)
+        precondition(means.allSatisfy((0...1).contains), "shares lie between 0 and 1")
+        self.clusters = means.count
+        let (hits, count) = (means.reduce(0, +), Double(means.count))
+        mean = hits / count
+        guard !means.isEmpty else {
+            (low, high) = (nil, nil)
+            return
+        }
+        let tail = hits == 0 || hits == count ? 0.05 : 0.025
+        low = hits == 0 ? 0 : BetaDistribution.quantile(tail, hits, count - hits + 1)
+        high = hits == count ? 1 : BetaDistribution.quantile(1 - tail, hits + 1, count - hits)
+    }
+
+    private init(mean: Double, low: Double?, high: Double?, clusters: Int) {
+        self.mean = mean
+        self.low = low
+        self.high = high
+        self.clusters = clusters
+    }
+
+    /// The part of it where the truth can lie.
+    public func bounded(to range: ClosedRange<Double>) -> MeanInterval {
+        func within(_ end: Double) -> Double { min(max(end, range.lowerBound), range.upperBound) }
+        return MeanInterval(mean: mean, low: low.map(within), high: high.map(within), clusters: clusters)
+    }
+
     /// Whether there is an interval and zero lies outside of it.
     public var excludesZero: Bool { (low ?? 0) > 0 || (high ?? 0) < 0 }
 

@@ -171,7 +171,8 @@ struct TheoryCommand: ParsableCommand {
                 XYPlot(
                     id: "sweep", title: "Reward against KL, alpha from 0.02 to 20 (mean of \(instances))",
                     summary: "Each line is a method, each point an alpha; a method without alpha is a single point.",
-                    xLabel: "KL to the reference (nats)", yLabel: "expected reward", series: lines),
+                    xLabel: "KL to the reference (nats, square roots)", yLabel: "expected reward", xScale: .squareRoot,
+                    series: lines),
                 to: plot)
         }
     }

@@ -87,8 +87,8 @@ public struct JudgementSummary: Codable, Sendable {
         wins = outcomes.count { $0 == 1 }
         ties = outcomes.count { $0 == 0.5 }
         losses = outcomes.count { $0 == 0 }
-        winRate = MeanInterval(outcomes, clusters: prompts)
-        winTieRate = MeanInterval(outcomes.map { $0 > 0 ? 1 : 0 }, clusters: prompts)
+        winRate = MeanInterval(shares: outcomes, clusters: prompts)
+        winTieRate = MeanInterval(shares: outcomes.map { $0 > 0 ? 1 : 0 }, clusters: prompts)
         lengthControlledWinRate = LengthControl.interval(outcomes: outcomes, lengths: lengths, prompts: prompts)
         self.flips = ShareInterval(flips, of: outcomes.count)
         firstPreferred = ShareInterval(first, of: decided)
@@ -104,7 +104,8 @@ public struct JudgementSummary: Codable, Sendable {
         func percent(_ interval: MeanInterval?) -> String {
             guard let interval, interval.clusters > 0 else { return "–" }
             let mean = (100 * interval.mean).fixed(1)
-            return interval.high.map { "\(mean) ±\((100 * ($0 - interval.mean)).fixed(1))" } ?? mean
+            guard let low = interval.low, let high = interval.high else { return mean }
+            return "\(mean) (\((100 * low).fixed(1)) to \((100 * high).fixed(1)))"
         }
         func share(_ share: ShareInterval) -> String {
             share.count == 0 ? "–" : (100 * Double(share.hits) / Double(share.count)).fixed(1)

@@ -61,6 +61,6 @@ public struct LengthControl: Sendable {
             let rest = prompts.indices.filter { prompts[$0] != prompt }
             return LengthControl(outcomes: rest.map { outcomes[$0] }, lengths: rest.map { lengths[$0] })?.winRate
         }
-        return MeanInterval(all.winRate, leavingOut: leftOut)
+        return MeanInterval(all.winRate, leavingOut: leftOut).bounded(to: 0...1)
     }
 }

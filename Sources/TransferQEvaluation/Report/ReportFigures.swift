@@ -123,7 +123,7 @@ struct ReportFigures {
             id: id, title: "\(yColumn.title.capitalisedFirst) against \(xColumn.title)",
             summary: "Means of methods with 95 % intervals.\(lines)\(about)",
             xLabel: xColumn.title + (isLogarithmic ? ", logarithmic" : ""), yLabel: yColumn.title,
-            isXLogarithmic: isLogarithmic, series: series)
+            xScale: isLogarithmic ? .logarithmic : .linear, series: series)
     }
 
     /// Gold against guiding reward along each family, its peak ringed.

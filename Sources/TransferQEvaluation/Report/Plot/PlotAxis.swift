@@ -3,7 +3,11 @@ import TransferQ
 
 /// One axis: round ticks that span the values, and where a value lies between its ends.
 package struct PlotAxis {
-    package enum Scale: Sendable { case linear, logarithmic }
+    package enum Scale: Sendable {
+        case linear, logarithmic
+        /// From 0 on; it spreads out what lies near 0.
+        case squareRoot
+    }
 
     let ticks: [Double]
     let scale: Scale
@@ -11,7 +15,7 @@ package struct PlotAxis {
     private let high: Double
 
     /// - Parameters:
-    ///   - values: what must lie on the axis, finite; on a logarithmic one those above 0 count.
+    ///   - values: what must lie on the axis, finite; on a logarithmic one those above 0 count, on one of square roots none may be below 0.
     ///   - count: about how many ticks there is room for, at least 2.
     init(_ values: [Double], scale: Scale = .linear, count: Int) {
         let usable = values.filter { $0.isFinite && (scale == .linear || $0 > 0) }
@@ -22,6 +26,9 @@ package struct PlotAxis {
             // A little room beyond the outermost values.
             let room = max(0.04 * log(most / least), 0.1)
             (low, high) = (min(log(least) - room, log(ticks[0])), max(log(most) + room, log(ticks[ticks.count - 1])))
+        } else if scale == .squareRoot {
+            ticks = Self.squares(most, count)
+            (low, high) = (0, max(most, ticks[ticks.count - 1]).squareRoot() * 1.02)
         } else {
             ticks = Self.round(least, most, count)
             (low, high) = (ticks[0], ticks[ticks.count - 1])
@@ -30,7 +37,13 @@ package struct PlotAxis {
 
     /// The place of a value, 0 at the low end and 1 at the high one.
     func place(_ value: Double) -> Double {
-        ((scale == .logarithmic ? log(max(value, .leastNormalMagnitude)) : value) - low) / (high - low)
+        let scaled =
+            switch scale {
+            case .linear: value
+            case .logarithmic: log(max(value, .leastNormalMagnitude))
+            case .squareRoot: max(value, 0).squareRoot()
+            }
+        return (scaled - low) / (high - low)
     }
 
     func contains(_ value: Double) -> Bool { (-1e-9...1 + 1e-9).contains(place(value)) }
@@ -49,6 +62,20 @@ package struct PlotAxis {
         let first = floor(low / step + 1e-9)
         let last = max(ceil(high / step - 1e-9), first + 1)
         return stride(from: first, through: last, by: 1).map { $0 * step }
+    }
+
+    /// 0, and numbers of one digit whose roots lie about evenly up to that of the most: at least two.
+    private static func squares(_ high: Double, _ count: Int) -> [Double] {
+        let high = high > 0 ? high : 1
+        var ticks = [0.0]
+        for step in 1..<max(3, count) {
+            let share = Double(step) / Double(max(2, count - 1))
+            let value = high * share * share
+            let power = pow(10, floor(log10(value)))
+            let tick = (value / power).rounded(.down) * power
+            if tick > ticks[ticks.count - 1] { ticks.append(tick) }
+        }
+        return ticks
     }
 
     /// 1, 2 and 5 times powers of ten from just below the least value to just above the most, or powers alone.

@@ -40,16 +40,16 @@ package struct XYPlot: Sendable {
     package let summary: String
     package let xLabel: String
     package let yLabel: String
-    let isXLogarithmic: Bool
+    let xScale: PlotAxis.Scale
     package let series: [Series]
 
     /// - Parameter id: letters and dashes, another for each plot of a page.
     package init(
-        id: String, title: String, summary: String, xLabel: String, yLabel: String, isXLogarithmic: Bool = false,
+        id: String, title: String, summary: String, xLabel: String, yLabel: String, xScale: PlotAxis.Scale = .linear,
         series: [Series]
     ) {
         (self.id, self.title, self.summary, self.xLabel, self.yLabel) = (id, title, summary, xLabel, yLabel)
-        (self.isXLogarithmic, self.series) = (isXLogarithmic, series)
+        (self.xScale, self.series) = (xScale, series)
     }
 
     /// What is drawn, in rows: name, label of the point, x, its interval, y, its interval.
@@ -108,7 +108,7 @@ private struct XYDrawing {
         let xs = points.flatMap { [$0.x] + ($0.xInterval.map { [$0.lowerBound, $0.upperBound] } ?? []) }
         let ys = points.flatMap { [$0.y] + ($0.yInterval.map { [$0.lowerBound, $0.upperBound] } ?? []) }
         let (xAxis, yAxis) = (
-            PlotAxis(xs, scale: plot.isXLogarithmic ? .logarithmic : .linear, count: sheet.size.ticks),
+            PlotAxis(xs, scale: plot.xScale, count: sheet.size.ticks),
             PlotAxis(ys, count: 6)
         )
         let room = yAxis.ticks.map { LabelPlacement.width(PlotAxis.label($0), size: 12) }.max() ?? 0
