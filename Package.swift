@@ -66,6 +66,14 @@ let package = Package(
             // In the program itself, which is installed as one file.
             resources: [.embedInCode("Report/Page/report.css"), .embedInCode("Report/Page/report.js")],
             swiftSettings: settings),
+        // The page of `transferq serve` and of `transferq trace view`, in the program itself.
+        .target(
+            name: "TransferQPlayground", dependencies: ["TransferQDigest"],
+            resources: [
+                "index.html", "style.css", "answer.css", "icon.svg", "dom.js", "trace.js", "whatif.js", "sse.js",
+                "chart.js", "tokens.js", "inspector.js", "answer.js", "controls.js", "chat.js", "app.js",
+            ].map { .embedInCode("Page/\($0)") },
+            swiftSettings: settings),
         // What programs of this package share: messages, signals, exit codes, options that name models.
         .target(
             name: "TransferQConsole",
@@ -82,7 +90,7 @@ let package = Package(
             name: "TransferQCLI",
             dependencies: [
                 "TransferQ", "TransferQTheory", "TransferQRewards", "TransferQLlama", "TransferQRuntime",
-                "TransferQEvaluation", "TransferQConsole",
+                "TransferQEvaluation", "TransferQPlayground", "TransferQConsole",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Yams", package: "Yams"),
             ],
@@ -125,6 +133,10 @@ let package = Package(
                 "TransferQEvaluation", "TransferQRuntime", "TransferQLlama", "TransferQ", "TestSupport",
             ],
             exclude: ["judge_server.py", "reference_metrics.json", "reference_metrics.py", "report_page.py"],
+            swiftSettings: settings),
+        .testTarget(
+            name: "TransferQPlaygroundTests", dependencies: ["TransferQPlayground", "TransferQCLI", "TestSupport"],
+            exclude: ["arithmetic.py", "browser.py", "looks.js", "playground_page.py", "replay_server.py", "traces"],
             swiftSettings: settings),
         .testTarget(
             name: "TransferQCLITests",

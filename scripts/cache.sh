@@ -43,3 +43,53 @@ logged() { # what, command...
     tail -n 5 "$log" >&2
     fail "$what failed; the lines above are the end of $log"
 }
+
+# A virtual environment at a place that is not its last; it may be moved, since its interpreter finds its packages from
+# where it is.
+new_environment() { # folder
+    python3 -c 'import venv, ensurepip' 2>/dev/null ||
+        fail 'python3 cannot make virtual environments; install python3-venv and run this again'
+    export PIP_DISABLE_PIP_VERSION_CHECK=1
+    logged 'making a virtual environment' python3 -m venv "$1"
+}
+
+need_python() { command -v python3 >/dev/null || fail 'python3 is missing; install it (with venv) and run this again'; }
+
+# Sets python to the interpreter of an environment in the cache that has these packages, and makes the environment if it is
+# not there. Packages belong to the Python that they were installed for.
+#
+# A function named install_packages, if there is one, installs them into the environment $work in place of pip.
+python_environment() { # name, packages...
+    local name=$1 environment; shift
+    need_python
+    environment=$cache/python/$name-$(python3 --version | cksum | cut -d' ' -f1)
+    python=$environment/bin/python
+    [ ! -x "$python" ] || return 0
+    open_cache python
+    # Another set-up may have finished meanwhile.
+    [ ! -x "$python" ] || return 0
+    say "installing $*"
+    # What a run that was killed left.
+    rm -rf "$cache/python/partial.$program".*
+    work=$(mktemp -d "$cache/python/partial.$program.XXXXXX")
+    new_environment "$work"
+    if declare -F install_packages >/dev/null; then install_packages "$@"
+    else logged "installing $*" "$work/bin/python" -m pip install "$@"
+    fi
+    # One rename makes the finished environment appear.
+    rm -rf "$environment"
+    mv "$work" "$environment"
+    say "ready in $environment"
+}
+
+# Sets python to one that drives Chromium, and sees that Chromium is there with its driver: from Debian's packages, as root.
+browser_python() {
+    python_environment selenium-4.51.0 selenium==4.51.0
+    ! command -v chromedriver >/dev/null || return 0
+    [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null ||
+        fail 'there is no chromedriver on the PATH; install Chromium with its driver (Debian: chromium-driver) and run this again'
+    open_cache python
+    say 'installing Chromium'
+    logged 'reading the list of packages' apt-get update
+    logged 'installing Chromium' env DEBIAN_FRONTEND=noninteractive apt-get install --yes chromium chromium-driver
+}

@@ -17,7 +17,7 @@ struct TransferQCommand: AsyncParsableCommand {
         version: "0.1.0",
         subcommands: [
             GenerateCommand.self, CompareCommand.self, RewardCommand.self, ValueCommand.self, MethodsCommand.self,
-            EvaluateCommand.self, TheoryCommand.self, ModelsCommand.self,
+            EvaluateCommand.self, TraceCommand.self, TheoryCommand.self, ModelsCommand.self,
         ])
 }
 

@@ -39,6 +39,7 @@ public struct TraceLine: Encodable, Sendable {
     /// What `kl` and `cumulativeKL` are.
     public let klKind: KLKind
     public let cumulativeKLKind: KLKind
+    /// The α that tilted the step; absent for a method that tilts nothing.
     public let alpha: Double?
     public let outsideProbability: Double?
 

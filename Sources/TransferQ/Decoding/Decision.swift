@@ -35,7 +35,8 @@ public struct Decision: Sendable {
     /// when the method has no closed form for it.
     public var kl: Double?
     public var klKind = KLKind.divergence
-    /// The α of this step, when a KL budget solves for it; infinite where the budget allowed the reference alone.
+    /// The α that tilted this step, in reward per nat; infinite where a KL budget allowed the reference alone, nil for a
+    /// method that tilts nothing.
     public var alpha: Double? = nil
     /// Probability, under the policy that proposed them, of all tokens outside the candidate set.
     public var outsideProbability: Double? = nil

@@ -133,7 +133,8 @@ public struct Guidance: Sendable {
             guidance: self, range: estimator.valueRange)
         return Decision(
             tokens: [proposal.tokens[outcome.winner]], candidates: result.candidates, kl: result.kl,
-            klKind: result.klKind, outsideProbability: outside, search: outcome.report, usage: outcome.usage)
+            klKind: result.klKind, alpha: alpha, outsideProbability: outside, search: outcome.report,
+            usage: outcome.usage)
     }
 
     /// Tokens of the expected path that the reference reads at a time: few enough to be lost when another candidate wins.
@@ -264,7 +265,7 @@ public struct Guidance: Sendable {
         scored.sort { $0.probability > $1.probability }
         return Decision(
             tokens: blocks[chosen].tokens, candidates: scored, kl: tilt == .reference ? log(Double(k)) : nil,
-            klKind: .boundOfMethod, usage: values.usage)
+            klKind: .boundOfMethod, alpha: alpha, usage: values.usage)
     }
 
     func scoredCandidate(
