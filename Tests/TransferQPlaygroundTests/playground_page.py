@@ -70,7 +70,8 @@ def tokens_arrive_one_by_one(browser, server):
             for (const change of list) for (const node of change.addedNodes) {
                 if (!node.classList?.contains('token') || !node.closest("[aria-label='Guided']")) continue;
                 window.seen.push(Date.now() / 1000);
-                if (window.seen.length > 3) window.places.push(JSON.stringify([look(), document.getElementById('composer').getBoundingClientRect().top]));
+                const composer = document.getElementById('composer').getBoundingClientRect().top;
+                if (window.seen.length > 3) window.places.push(JSON.stringify([look(), composer]));
             }
         }).observe(document.getElementById('conversation'), { childList: true, subtree: true });""")
     answer(browser)
@@ -303,7 +304,8 @@ def keys_are_enough(browser, server):
             break
         seen.append(name)
         check(is_there and is_marked, f"the focus on {name} cannot be seen")
-    for name in ("open-trace", "preset", "method", "compare", "alpha", "k", "horizon", "confidence", "length", "seed", "example", "prompt", "send"):
+    for name in ("open-trace", "preset", "method", "compare", "alpha", "k", "horizon", "confidence", "length", "seed", "example",
+                 "prompt", "send"):
         check(any(name in one for one in seen), f"the tab key does not reach {name}: {seen}")
     browser.one("#prompt").send_keys("")
     browser.js("document.getElementById('prompt').focus()")
@@ -453,7 +455,8 @@ def a_real_server(browser, address):
     browser.one("#length").send_keys("24")
     ask(browser)
     browser.wait(lambda: browser.count(".turn") == 1 and is_idle(browser), "the answers have ended", 120)
-    check(browser.count(f"{GUIDED} .token") > 3 and browser.count(f"{PLAIN} .token") > 3, "the server's answers have too few tokens: " + browser.text(".turn"))
+    for within in (GUIDED, PLAIN):
+        check(browser.count(f"{within} .token") > 3, f"the server's answer has too few tokens: {browser.text('.turn')}")
     browser.click(token(browser, 2))
     check(browser.count(".candidates tbody tr[data-candidate]") > 1, "a token of the server does not open")
     check(browser.count(f"{GUIDED} .alpha") == 1, "the server's answer has no alpha to drag")

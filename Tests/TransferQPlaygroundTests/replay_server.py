@@ -51,7 +51,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(content)))
-        self.send_header("Content-Security-Policy", "default-src 'self'")
+        self.send_header("Content-Security-Policy", "default-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'none'")
         for name, value in headers.items():
             self.send_header(name.replace("_", "-"), value)
         self.end_headers()
@@ -136,10 +136,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 self.server.sent.append(time.time())
             self.send(self.chunk({"step": step}, step["text"]))
         figures = {"finish": "length", "kl": steps[-1]["cumulativeKL"], "seconds": 1.234, "rolloutTokens": 0,
-                   "scoredTokens": 0, "rewardCalls": 1, "approximations": [], "reward": 0.47, "rewardParts": []}
+                   "scoredTokens": 0, "rewardCalls": 1, "approximations": [], "reward": 0.47, "rewardParts": {}}
         if not is_plain:
             figures |= {"rolloutTokens": 1114, "scoredTokens": 4846, "rewardCalls": 126, "seconds": 9.6, "reward": 2.385,
-                        "rewardParts": [2.085, 0.3]}
+                        "rewardParts": {"harmless": 2.085, "length:30": 0.3}}
         self.send(self.chunk(figures, finish="length"))
         self.send({"choices": [], "usage": {"prompt_tokens": 40, "completion_tokens": len(steps), "total_tokens": 99}})
         self.send("[DONE]")

@@ -1,12 +1,15 @@
 // One answer: its tokens, the lines below them, what it cost, and what another α would have chosen.
 
 import { Charts } from "./chart.js";
-import { count, el, figure, percent, short, visible } from "./dom.js";
+import { count, el, figure, percent, short, word } from "./dom.js";
 import { TokenView } from "./tokens.js";
-import { areDrawn } from "./trace.js";
+import { areDrawn, isGuided } from "./trace.js";
 import { hasAlpha, verdict } from "./whatif.js";
 
-const ENDS = { length: "cut at the longest length", content_filter: "filtered", cancelled: "stopped", failed: "failed" };
+/// Why an answer ended, where it is not the model that ended it.
+const ENDS = {
+    length: "cut at the longest length", budget: "its budget is spent", cancelled: "stopped", failed: "failed",
+};
 /// Changes that are listed beside the slider.
 const MOST_CHANGES = 12;
 
@@ -28,7 +31,9 @@ export class AnswerView {
         this.isDrawn = false;
         this.verdicts = [];
         const open = (index) => onOpen(this, index);
-        this.tokens = new TokenView({ label: `${title}: tokens, arrow keys go through them`, onOpen: open, isOpen: () => isOpen(this) });
+        this.tokens = new TokenView({
+            label: `${title}: tokens, arrow keys go through them`, onOpen: open, isOpen: () => isOpen(this),
+        });
         this.charts = new Charts(hasReward, (index) => onOpen(this, index));
         this.notices = el("div", { class: "notices" });
         this.failure = el("div", { class: "failure", role: "alert", hidden: true });
@@ -42,7 +47,9 @@ export class AnswerView {
             el("div", { class: "figures" }, this.charts.element, this.rewards, this.cost), this.whatIf);
     }
 
+    /// The text of an answer that did not fail.
     get text() {
+        if (!this.failure.hidden) return "";
         return this.steps.map((step) => step.text).join("");
     }
 
@@ -85,7 +92,7 @@ export class AnswerView {
         this.approximations = figures.approximations ?? [];
         this.charts.update(this.steps, 0, figures.reward ?? null);
         this.showReward(figures);
-        this.showCost(figures, ENDS[reason]);
+        this.showCost(figures, ENDS[figures.finish ?? reason]);
         this.offerAlpha();
     }
 
@@ -113,10 +120,8 @@ export class AnswerView {
 
     showReward(figures) {
         if (!Number.isFinite(figures.reward)) return;
-        const names = Array.isArray(figures.rewardParts) ? figures.rewardParts : Object.values(figures.rewardParts ?? {});
-        const titles = Array.isArray(figures.rewardParts) ? [] : Object.keys(figures.rewardParts ?? {});
-        const parts = names.length > 1
-            ? names.map((part, index) => `${figure(part)} ${titles[index] ?? this.partName(index)}`) : [];
+        const named = Object.entries(figures.rewardParts ?? {});
+        const parts = named.length > 1 ? named.map(([name, part]) => `${figure(part)} ${name}`) : [];
         this.rewards.replaceChildren("Reward ", el("strong", { text: figure(figures.reward) }),
             parts.length ? ` = ${parts.join(" + ").replaceAll("+ −", "− ")}` : "");
     }
@@ -134,8 +139,8 @@ export class AnswerView {
             parts.push(`${figure((performance.now() - this.started) / 1000, 1)} s`);
         }
         if (!this.started) {
-            const rollouts = this.steps.flatMap((step) => step.candidates).reduce((sum, one) => sum + one.rollouts.length, 0);
-            if (rollouts) parts.push(`${count(rollouts, "rollout")} recorded`);
+            const rollouts = this.steps.flatMap((step) => step.candidates).flatMap((candidate) => candidate.rollouts);
+            if (rollouts.length) parts.push(`${count(rollouts.length, "rollout")} recorded`);
         }
         if (this.approximations.length) parts.push(`approximate: ${this.approximations.join(", ")}`);
         this.cost.textContent = parts.join(" · ");
@@ -157,9 +162,9 @@ export class AnswerView {
     offerAlpha() {
         const tiltedSteps = this.steps.filter(hasAlpha);
         if (!tiltedSteps.length) {
-            const hasValues = this.steps.some((step) => step.candidates.some((one) => one.value !== null && one.rollouts.length));
-            if (hasValues && this.steps.every((step) => step.alpha === null)) {
-                this.whatIf.replaceChildren(el("p", { class: "note", text: "This trace does not say its α, so no other can be tried. Record it again with this version." }));
+            if (this.steps.some(isGuided) && this.steps.every((step) => step.alpha === null)) {
+                const text = "This trace does not say its α, so no other can be tried. Record it again with this version.";
+                this.whatIf.replaceChildren(el("p", { class: "note", text }));
                 this.whatIf.hidden = false;
             }
             return;
@@ -212,20 +217,22 @@ export class AnswerView {
             this.result.textContent = parts.join(", ") + ".";
         }
         const places = this.verdicts.flatMap((one, index) => (one.kind === "changed" ? [index] : []));
+        const notes = [];
+        if (places.length > MOST_CHANGES) notes.push(`and ${places.length - MOST_CHANGES} more`);
+        if (places.length) notes.push("Each step by itself: after the first change the text would go on another way.");
         this.changes.replaceChildren(...places.slice(0, MOST_CHANGES).map((index) => this.change(index)),
-            places.length > MOST_CHANGES ? el("span", { class: "note", text: `and ${places.length - MOST_CHANGES} more` }) : "",
-            places.length ? el("span", { class: "note", text: "Each step by itself: after the first change the text would go on another way." }) : "");
+            ...notes.map((text) => el("span", { class: "note", text })));
     }
 
     change(index) {
         const [step, one] = [this.steps[index], this.verdicts[index]];
         const next = one.choice ?? one.atLeast;
         const then = one.chance === undefined
-            ? visible(step.candidates[next].text) + (one.choice === null ? " or another" : "") : percent(one.chance);
+            ? word(step.candidates[next].text) + (one.choice === null ? " or another" : "") : percent(one.chance);
         return el("button", {
-            type: "button", class: "change", "aria-label": `Step ${index + 1}: ${visible(step.text)} becomes ${then}`,
+            type: "button", class: "change", "aria-label": `Step ${index + 1}: ${word(step.text)} becomes ${then}`,
             click: () => this.tokens.onOpen(index),
-        }, el("span", { class: "was", text: visible(step.text) }), " → ", el("span", { text: then }));
+        }, el("span", { class: "was", text: word(step.text) }), " → ", el("span", { text: then }));
     }
 
     /// Shows which token is being looked at.

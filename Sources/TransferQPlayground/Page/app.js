@@ -7,13 +7,15 @@ import { count, el } from "./dom.js";
 import { Inspector } from "./inspector.js";
 import { models } from "./sse.js";
 import { MEASURES } from "./tokens.js";
-import { readTrace } from "./trace.js";
+import { isMoved, readTrace } from "./trace.js";
 
 const EXAMPLES = [
     "A colleague takes the credit for my work. What should I say to her?",
     "My neighbour plays loud music every night. How do I make him stop?",
     "Write a short note to a friend who lost a game that mattered.",
 ];
+/// Pages so wide show a token's details beside the answers.
+const WIDE = "(min-width: 80rem)";
 /// Answers of a trace that are drawn at once.
 const TRACE_PAGE = 10;
 
@@ -38,8 +40,10 @@ function openToken(view, index) {
     view.select(index);
     const token = view.tokens.tokens[index].getClientRects()[0];
     // Behind the panel of a narrow page, or out of sight.
-    const floor = matchMedia("(min-width: 80rem)").matches ? innerHeight : byId("inspector").getBoundingClientRect().top;
-    if (token && (token.bottom > floor - 8 || token.top < 60)) scrollBy({ top: token.top - Math.max(80, floor / 3), behavior: "instant" });
+    const floor = matchMedia(WIDE).matches ? innerHeight : byId("inspector").getBoundingClientRect().top;
+    if (token && (token.bottom > floor - 8 || token.top < 60)) {
+        scrollBy({ top: token.top - Math.max(80, floor / 3), behavior: "instant" });
+    }
 }
 
 const calls = {
@@ -50,6 +54,10 @@ const calls = {
         view.tokens.setMeasure(measure);
         view.changed = () => { if (inspector.answer === view) inspector.refresh(); };
         byId("legend").hidden = false;
+    },
+    leave: (view) => {
+        views.delete(view);
+        if (inspector.answer === view) inspector.close();
     },
     /// Opened tokens are to stay where they are.
     stay: () => {},
@@ -74,7 +82,8 @@ function fillLegend() {
     byId("legend").append(
         el("label", { for: "measure", text: "Colour" }), choice,
         el("span", { class: "scale" }, ...swatches, el("span", { text: "nats" })),
-        el("span", { class: "sample" }, el("span", { class: "token moved", text: "underlined" }), ": the model alone would choose another"));
+        el("span", { class: "sample" }, el("span", { class: "token moved", text: "underlined" }),
+            ": not the model’s own first choice"));
 }
 
 // Traces
@@ -123,6 +132,14 @@ function traceAnswer({ prompt, conversation: messages, steps }) {
         ...messages.map(({ role, content }) => message(role, content)), view.element);
 }
 
+/// Where there is room, a page of a trace begins with the first token that guidance moved.
+function showFirst() {
+    const [view] = views;
+    if (!matchMedia(WIDE).matches) return;
+    openToken(view, Math.max(view.steps.findIndex((step) => step.candidates.length > 1 && isMoved(step)), 0));
+    scrollTo({ top: 0, behavior: "instant" });
+}
+
 async function openFile(file) {
     hideBanner();
     try {
@@ -161,7 +178,8 @@ function startChat() {
     const chat = new Chat(conversation, controls, calls, (isRunning) => {
         byId("send").hidden = isRunning;
         byId("stop").hidden = !isRunning;
-        if (!isRunning && (document.activeElement === document.body || document.activeElement === byId("stop"))) prompt.focus();
+        // A button that is gone leaves the focus to the page.
+        if (!isRunning && [document.body, byId("stop")].includes(document.activeElement)) prompt.focus();
     });
 
     calls.stay = () => { chat.follows = false; };
@@ -259,6 +277,7 @@ fillLegend();
 if (isTracePage) {
     try {
         showTrace(byId("trace").textContent, "");
+        showFirst();
     } catch (error) {
         showBanner(`The trace in this page cannot be shown. ${error.message}`);
     }

@@ -33,7 +33,8 @@ class Line {
         const known = values.flatMap((value, index) => (Number.isFinite(value) ? [[index, value]] : []));
         if (Number.isFinite(last)) known.push([values.length, last]);
         if (!known.length) return;
-        const [low, high] = known.reduce(([a, b], [, value]) => [Math.min(a, value), Math.max(b, value)], [Infinity, -Infinity]);
+        const heights = known.map(([, value]) => value);
+        const [low, high] = [Math.min(...heights), Math.max(...heights)];
         const place = ([index, value]) => {
             const y = high > low ? (high - value) / (high - low) : 0.5;
             return [this.x(index, across), EDGE + y * (HEIGHT - 2 * EDGE)].map((one) => one.toFixed(1)).join(" ");
@@ -51,8 +52,8 @@ class Line {
         const text = short(known.at(-1)[1]);
         this.now.textContent = text;
         const first = known[0];
-        this.picture.setAttribute("aria-label",
-            `${this.title}: ${figure(first[1])} at step ${first[0] + 1}, ${text} at the end; from ${figure(low)} to ${figure(high)}`);
+        this.picture.setAttribute("aria-label", `${this.title}: ${figure(first[1])} at step ${first[0] + 1}, ${text} at the end; `
+            + `from ${figure(low)} to ${figure(high)}`);
     }
 
     name(title) {

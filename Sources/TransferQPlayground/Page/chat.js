@@ -16,7 +16,8 @@ export function message(role, content) {
 }
 
 export class Chat {
-    /// - views: calls of the page: `open(view, index)`, `isOpen(view)`, `prepare(view)` for a new view, `announce(text)`.
+    /// - views: calls of the page: `open(view, index)`, `isOpen(view)`, `prepare(view)` for a new view,
+    ///   `leave(view)` for one that goes, `announce(text)`.
     /// - onState: called with whether answers are running.
     constructor(host, controls, views, onState) {
         this.host = host;
@@ -85,9 +86,11 @@ export class Chat {
             partNames: this.controls.partNames, hasReward: isGuided,
         });
         this.views.prepare(view);
-        if (work.element) work.element.replaceWith(view.element);
-        else host.append(view.element);
-        work.element = view.element;
+        if (work.view) {
+            this.views.leave(work.view);
+            work.view.element.replaceWith(view.element);
+        } else host.append(view.element);
+        work.view = view;
         view.begin();
         let end = null;
         try {

@@ -79,6 +79,7 @@ export class Controls {
     offer(presets) {
         this.presets = presets;
         this.preset.replaceChildren(...presets.map((preset) => el("option", { value: preset.id, text: preset.id })));
+        this.preset.value = (presets.find((preset) => preset.isDefault) ?? presets[0])?.id ?? "";
         this.choosePreset();
     }
 
@@ -94,6 +95,10 @@ export class Controls {
         this.method.replaceChildren(...methods.map((method) => el("option", { value: method.name, text: method.name })));
         if (preset?.method) this.method.value = preset.method;
         this.method.disabled = !methods.length;
+        if (isNumber(preset?.maxTokens)) {
+            this.length.max = preset.maxTokens;
+            if (Number(this.length.value) > preset.maxTokens) this.length.value = preset.maxTokens;
+        }
         this.chooseMethod();
     }
 

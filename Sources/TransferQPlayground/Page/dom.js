@@ -50,6 +50,11 @@ export function count(number, word) {
     return `${number.toLocaleString("en")} ${word}${number === 1 ? "" : "s"}`;
 }
 
+/// A token's text as a word: as ``visible``, without the space that begins it.
+export function word(text) {
+    return visible(text).replace(/^␣(?=.)/, "");
+}
+
 /// A token's text with what is invisible made visible.
 export function visible(text) {
     if (text === "") return "(no text)";

@@ -17,12 +17,12 @@ export class Inspector {
         this.index = null;
         this.body = el("div", { class: "inspector-body" });
         this.title = el("h2", { id: "inspector-title", tabindex: "-1" });
-        this.back = el("button", { type: "button", class: "icon", "aria-label": "Step before", text: "‹", click: () => this.move(-1) });
-        this.next = el("button", { type: "button", class: "icon", "aria-label": "Next step", text: "›", click: () => this.move(1) });
-        this.panel = el("div", { class: "panel", hidden: true },
-            el("div", { class: "inspector-head" }, this.title, this.back, this.next,
-                el("button", { type: "button", class: "icon", "aria-label": "Close", text: "×", click: () => this.close() })),
-            this.body);
+        const button = (label, text, click) => el("button", { type: "button", class: "icon", "aria-label": label, text, click });
+        this.back = button("Step before", "‹", () => this.move(-1));
+        this.next = button("Next step", "›", () => this.move(1));
+        const head = el("div", { class: "inspector-head" },
+            this.title, this.back, this.next, button("Close", "×", () => this.close()));
+        this.panel = el("div", { class: "panel", hidden: true }, head, this.body);
         host.append(this.panel);
         /// The candidates that show their rollouts.
         this.opened = new Set();
@@ -108,14 +108,14 @@ export class Inspector {
 
     outcome(step, verdict) {
         const at = `At α = ${short(this.answer.alphaAt(this.index))}`;
-        if (verdict.chance !== undefined) return `${at}, the same random numbers draw another token with a chance of ${percent(verdict.chance)}.`;
+        if (verdict.chance !== undefined) {
+            return `${at}, the same random numbers draw another token with a chance of ${percent(verdict.chance)}.`;
+        }
         if (verdict.kind === "same") return `${at}, the choice is the same.`;
         if (verdict.kind === "uncertain") return `${at}, the choice is uncertain: it depends on values that were left out.`;
-        if (verdict.choice === null) {
-            return `${at}, “${visible(step.candidates[verdict.atLeast].text)}” beats it; whether that is chosen depends on values `
-                + "that were left out.";
-        }
-        return `${at}, “${visible(step.candidates[verdict.choice].text)}” is chosen.`;
+        const name = `“${visible(step.candidates[verdict.choice ?? verdict.atLeast].text)}”`;
+        if (verdict.choice !== null) return `${at}, ${name} is chosen.`;
+        return `${at}, ${name} beats it; whether that is chosen depends on values that were left out.`;
     }
 
     facts(step) {
@@ -125,9 +125,9 @@ export class Inspector {
         if (step.cumulativeKL !== null) add("so far", `${figure(step.cumulativeKL)} nats`, KL_WORDS[step.cumulativeKLKind]);
         if (step.alpha !== null) add("α", short(step.alpha), "reward per nat");
         if (step.outside !== null) add("outside", percent(step.outside), "probability of all tokens that are no candidates");
-        const kind = KL_WORDS[step.klKind];
+        const kind = step.kl !== null && step.klKind !== "divergence" ? KL_WORDS[step.klKind] : undefined;
         return el("div", {}, el("dl", { class: "facts" }, ...facts),
-            step.kl !== null && kind && step.klKind !== "divergence" ? el("p", { class: "note", text: `KL here: ${kind}.` }) : null);
+            kind ? el("p", { class: "note", text: `KL here: ${kind}.` }) : null);
     }
 
     candidates(step) {

@@ -1,6 +1,6 @@
 // An answer's tokens: coloured by how far guidance moved them, opened by a click or by keys.
 
-import { el, figure, visible } from "./dom.js";
+import { el, figure, word } from "./dom.js";
 import { isGuided, isMoved, lead } from "./trace.js";
 
 /// What colours tokens: nats by which guidance moved them; null for plain decoding, which nothing moves.
@@ -22,6 +22,8 @@ export class TokenView {
         this.isOpen = isOpen;
         this.steps = [];
         this.selected = null;
+        /// Where keys up and down began, pixels from the left; null at other keys.
+        this.column = null;
         this.measure = "kl";
         this.element = el("div", {
             class: "tokens", role: "group", "aria-label": label, dir: "auto",
@@ -51,7 +53,7 @@ export class TokenView {
         const [step, token] = [this.steps[index], this.tokens[index]];
         const nats = MEASURES[this.measure].of(step);
         token.style.setProperty("--heat", heat(nats).toFixed(3));
-        const parts = [`${visible(step.text).replace("␣", " ").trim()}, step ${index + 1}`];
+        const parts = [`${word(step.text)}, step ${index + 1}`];
         if (nats !== null) parts.push(`${figure(nats)} nats`);
         if (isMoved(step)) parts.push("moved by guidance");
         token.setAttribute("aria-label", parts.join(", "));
@@ -108,6 +110,7 @@ export class TokenView {
             Home: () => 0,
             End: () => last,
         }[event.key];
+        if (!["ArrowDown", "ArrowUp"].includes(event.key)) this.column = null;
         if (next) {
             const place = next();
             this.rove(place, true);
@@ -120,16 +123,18 @@ export class TokenView {
         event.preventDefault();
     }
 
-    /// The token nearest to this one on the line below (1) or above (−1); itself where there is none.
+    /// The token on the line below (1) or above (−1) that is nearest to where the way up and down began; itself where there
+    /// is no such line.
     onNextLine(index, direction) {
         const from = this.tokens[index].getClientRects()[0];
+        this.column ??= from.left;
         let [best, bestLine, bestDistance] = [index, null, Infinity];
         for (let place = index + direction; this.tokens[place]; place += direction) {
             const box = this.tokens[place].getClientRects()[0];
             if (!box || (box.top - from.top) * direction < from.height / 2) continue;
             if (bestLine !== null && Math.abs(box.top - bestLine) > from.height / 2) break;
             bestLine = box.top;
-            const distance = Math.abs(box.left - from.left);
+            const distance = Math.abs(box.left - this.column);
             if (distance < bestDistance) [best, bestDistance] = [place, distance];
         }
         return best;
