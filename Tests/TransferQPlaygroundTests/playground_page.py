@@ -3,7 +3,7 @@
     python playground_page.py PAGES [SCREENSHOTS]
 
 PAGES is a folder with guided.html and hostile.html, which `transferq trace view` wrote. Prints what does not hold, a line each,
-and exits with 1. TRANSFERQ_SERVER=ADDRESS talks to a running `transferq serve` as well.
+and exits with 1. TRANSFERQ_SERVER=ADDRESS asks a running `transferq serve` instead.
 """
 
 import json
@@ -44,10 +44,10 @@ def is_idle(browser):
     return browser.js("return document.getElementById('stop').hidden && !document.querySelector('.running')")
 
 
-def answer(browser, text=QUESTION):
+def answer(browser, text=QUESTION, seconds=15):
     count = browser.count(".turn")
     ask(browser, text)
-    browser.wait(lambda: browser.count(".turn") > count and is_idle(browser), "the answers have ended")
+    browser.wait(lambda: browser.count(".turn") > count and is_idle(browser), "the answers have ended", seconds)
 
 
 def token(browser, index, within=GUIDED):
@@ -139,8 +139,11 @@ def tokens_open(browser, server):
             check(("chosen" in row[0]) == one["isChosen"], f"step {index}: {row[0]} and {one['isChosen']}")
             check(abs(float(number[1]) - one["logProbability"]) < 0.006, f"step {index}: log π {row}")
             check(row[2] == "unknown" if "value" not in one else abs(float(number[2]) - one["value"]) < 0.006, f"step {index}: Q {row}")
-            check(row[3].endswith(" %") and abs(float(row[3][:-2].replace("< ", "").replace("> ", "")) - 100 * one["probability"]) < 0.6,
-                  f"step {index}: {row}")
+            if "value" not in one and one["probability"] == 0:
+                check(row[3] == "–", f"step {index}: {row}")
+                continue
+            share = float(row[3].removesuffix(" %").replace("< ", "").replace("> ", ""))
+            check(abs(share - 100 * one["probability"]) < 0.6, f"step {index}: {row}")
         for button in browser.all(".candidates .expand[aria-expanded='false']"):
             browser.click(button)
             place = int(browser.js("return document.activeElement.closest('tr').dataset.candidate"))
@@ -450,27 +453,45 @@ def it_looks_right(browser, server):
     browser.prefer(prefers_reduced_motion="no-preference")
 
 
-def a_real_server(browser, address):
-    browser.open(address)
+def a_real_server(browser, _):
+    browser.open(os.environ["TRANSFERQ_SERVER"])
     browser.wait(lambda: browser.count("#preset option") > 0, "the server's presets are there")
     browser.one("#length").clear()
     browser.one("#length").send_keys("24")
-    ask(browser)
-    browser.wait(lambda: browser.count(".turn") == 1 and is_idle(browser), "the answers have ended", 120)
+    answer(browser, seconds=120)
     for within in (GUIDED, PLAIN):
         check(browser.count(f"{within} .token") > 3, f"the server's answer has too few tokens: {browser.text('.turn')}")
     browser.click(token(browser, 2))
     check(browser.count(".candidates tbody tr[data-candidate]") > 1, "a token of the server does not open")
     check(browser.count(f"{GUIDED} .alpha") == 1, "the server's answer has no alpha to drag")
+    check("Reward" in browser.text(f"{GUIDED} .rewards") and "rollout token" in browser.text(f"{GUIDED} .cost"), "costs")
     looks(browser, "11-server")
+    # What it refuses, and what is stopped.
+    browser.click(browser.one("#compare"))
+    browser.one("#k").send_keys("99999")
+    answer(browser, "Too many?", 60)
+    sentence = browser.text(f".turn:last-child {GUIDED} .failure p")
+    check("k" in sentence and "99999" in sentence, f"k 99999 is refused with: {sentence}")
+    browser.one("#k").clear()
+    browser.one("#length").clear()
+    browser.one("#length").send_keys("200")
+    ask(browser, "Tell me a long story.")
+    browser.wait(lambda: browser.count(f".turn:last-child {GUIDED} .token") > 2, "some tokens are there", 60)
+    browser.one("#stop").click()
+    browser.wait(lambda: is_idle(browser), "the answers have stopped", 3)
+    browser.one("#length").clear()
+    browser.one("#length").send_keys("8")
+    answer(browser, "And a short one?", 60)
+    check(browser.count(f".turn:last-child {GUIDED} .token") > 1, "no answer comes after one that was stopped")
 
 
 server = ReplayServer(FILES, TRACES / "guided.jsonl", TRACES / "plain.jsonl").begin()
 guided = server.guided
 browser = Browser()
 try:
-    for test in (tokens_arrive_one_by_one, tokens_open, another_alpha, traces_open, stopping, failing, keys_are_enough,
-                 texts_are_texts, it_looks_right, the_file_stands_alone):
+    tests = (tokens_arrive_one_by_one, tokens_open, another_alpha, traces_open, stopping, failing, keys_are_enough,
+             texts_are_texts, it_looks_right, the_file_stands_alone)
+    for test in (a_real_server,) if "TRANSFERQ_SERVER" in os.environ else tests:
         start = time.monotonic()
         browser.size(1440)
         test(browser, server)
@@ -482,8 +503,6 @@ try:
         for message in browser.complaints(("status of 429", "status of 400", "status of 401", "ERR_CONNECTION_REFUSED", "ERR_INCOMPLETE")):
             check(False, f"{test.__name__}: the browser says: {message}")
         print(f"{test.__name__}: {time.monotonic() - start:.1f} s", file=sys.stderr)
-    if address := os.environ.get("TRANSFERQ_SERVER"):
-        a_real_server(browser, address)
 finally:
     browser.driver.quit()
 print("\n".join(dict.fromkeys(failures)) or "the page holds")

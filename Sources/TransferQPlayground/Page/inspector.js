@@ -155,16 +155,18 @@ export class Inspector {
                 click: (event) => this.toggle(index, event.currentTarget),
             }, ...name)
             : el("span", { class: "expand plain" }, ...name);
-        const bar = shareBar(candidate.probability, shares?.[index] ?? null);
         const isKnown = candidate.value !== null;
+        // Probabilities are those among the known values.
+        const hasShare = isKnown || candidate.probability > 0 || candidate.score === -Infinity;
         const value = isKnown
             ? figure(candidate.value) : candidate.score === -Infinity ? "impossible" : "unknown";
         const row = el("tr", { class: candidate.isChosen ? "chosen" : null, "data-candidate": index },
             el("th", { scope: "row" }, cell),
             el("td", { text: figure(candidate.logProbability) }),
             el("td", { class: isKnown ? null : "unknown", text: step.alpha === null && !isKnown ? "–" : value }),
-            el("td", { class: "share" }, bar, el("span", { class: "share-now", text: percent(candidate.probability) }),
-                shares ? el("span", { class: "share-new", text: `→ ${percent(shares[index])}` }) : null));
+            el("td", { class: "share" }, hasShare ? shareBar(candidate.probability, shares?.[index] ?? null) : null,
+                el("span", { class: "share-now", text: hasShare ? percent(candidate.probability) : "–" }),
+                shares && hasShare ? el("span", { class: "share-new", text: `→ ${percent(shares[index])}` }) : null));
         if (!candidate.rollouts.length) return [row];
         const rollouts = el("tr", { id: detail, class: "rollouts", hidden: !isOpen },
             el("td", { colspan: "4" }, this.spread(candidate), ...candidate.rollouts.map((one) => this.rollout(candidate, one))));
