@@ -4,6 +4,7 @@ import base64
 import json
 import pathlib
 import shutil
+import sys
 import time
 
 from selenium import webdriver
@@ -14,7 +15,7 @@ failures = []
 
 def check(holds, sentence):
     if not holds:
-        failures.append(sentence)
+        failures.append(sentence or f"line {sys._getframe(1).f_lineno} does not hold, and finds no text")
     return holds
 
 

@@ -51,6 +51,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(content)))
+        # A connection that is kept would outlive a server that is gone.
+        self.send_header("Connection", "close")
+        self.close_connection = True
         self.send_header("Content-Security-Policy", "default-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'none'")
         for name, value in headers.items():
             self.send_header(name.replace("_", "-"), value)
