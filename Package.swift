@@ -136,7 +136,10 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(
             name: "TransferQPlaygroundTests", dependencies: ["TransferQPlayground", "TransferQCLI", "TestSupport"],
-            exclude: ["arithmetic.py", "browser.py", "looks.js", "playground_page.py", "replay_server.py", "traces"],
+            exclude: [
+                "arithmetic.py", "browser.py", "looks.js", "page.py", "playground_page.py", "replay_server.py",
+                "traces",
+            ],
             swiftSettings: settings),
         .testTarget(
             name: "TransferQCLITests",
