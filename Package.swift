@@ -7,6 +7,9 @@ let settings: [SwiftSetting] = [
     .enableUpcomingFeature("InternalImportsByDefault"),
 ]
 
+/// What is there only with the trait.
+let server = TargetDependencyCondition.when(traits: ["Server"])
+
 let package = Package(
     name: "TransferQ",
     platforms: [.macOS(.v15)],
@@ -17,13 +20,26 @@ let package = Package(
         .library(name: "TransferQLlama", targets: ["TransferQLlama"]),
         .library(name: "TransferQRuntime", targets: ["TransferQRuntime"]),
         .library(name: "TransferQEvaluation", targets: ["TransferQEvaluation"]),
+        .library(name: "TransferQServer", targets: ["TransferQServer"]),
         .executable(name: "transferq", targets: ["TransferQCLI"]),
         .executable(name: "transferq-bench", targets: ["TransferQBench"]),
+    ],
+    traits: [
+        .trait(name: "Server", description: "`transferq serve`, with Hummingbird and SwiftNIO."),
+        .default(enabledTraits: ["Server"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         // Configurations of `transferq evaluate`; the libraries read JSON and build without it.
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        // The server; without its trait nothing of these is checked out or built.
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0", traits: []),
+        .package(url: "https://github.com/apple/swift-async-algorithms", from: "1.1.4"),
     ],
     targets: [
         // The method: policies, rewards, values, tilting, the decoding loop. Depends on nothing.
@@ -74,6 +90,24 @@ let package = Package(
                 "chart.js", "tokens.js", "inspector.js", "answer.js", "controls.js", "chat.js", "app.js",
             ].map { .embedInCode("Page/\($0)") },
             swiftSettings: settings),
+        // Answers over HTTP: the OpenAI API, health, metrics.
+        .target(
+            name: "TransferQServer",
+            dependencies: [
+                "TransferQ", "TransferQRewards", "TransferQRuntime", "TransferQLlama", "TransferQEvaluation",
+                "TransferQPlayground",
+                .product(name: "Hummingbird", package: "hummingbird", condition: server),
+                .product(name: "HummingbirdCore", package: "hummingbird", condition: server),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle", condition: server),
+                .product(name: "Logging", package: "swift-log", condition: server),
+                .product(name: "NIOCore", package: "swift-nio", condition: server),
+                .product(name: "NIOHTTP1", package: "swift-nio", condition: server),
+                .product(name: "NIOHTTPTypes", package: "swift-nio-extras", condition: server),
+                .product(name: "HTTPTypes", package: "swift-http-types", condition: server),
+                .product(name: "AsyncAlgorithms", package: "swift-async-algorithms", condition: server),
+            ],
+            resources: [.embedInCode("OpenAPI/openapi.json")],
+            swiftSettings: settings),
         // What programs of this package share: messages, signals, exit codes, options that name models.
         .target(
             name: "TransferQConsole",
@@ -91,6 +125,7 @@ let package = Package(
             dependencies: [
                 "TransferQ", "TransferQTheory", "TransferQRewards", "TransferQLlama", "TransferQRuntime",
                 "TransferQEvaluation", "TransferQPlayground", "TransferQConsole",
+                .target(name: "TransferQServer", condition: server),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Yams", package: "Yams"),
             ],
@@ -149,6 +184,14 @@ let package = Package(
                 "TestSupport",
             ],
             exclude: ["server.py"], swiftSettings: settings),
+        .testTarget(
+            name: "TransferQServerTests",
+            dependencies: [
+                "TransferQServer", "TransferQCLI", "TransferQEvaluation", "TransferQRuntime", "TransferQLlama",
+                "TransferQ",
+                "TestSupport",
+            ],
+            exclude: ["attack.py", "clients.py"], swiftSettings: settings),
         .testTarget(
             name: "TransferQBenchTests", dependencies: ["TransferQBench", "TestSupport"], swiftSettings: settings),
     ],

@@ -18,7 +18,16 @@ struct TransferQCommand: AsyncParsableCommand {
         subcommands: [
             GenerateCommand.self, CompareCommand.self, RewardCommand.self, ValueCommand.self, MethodsCommand.self,
             EvaluateCommand.self, TraceCommand.self, TheoryCommand.self, ModelsCommand.self,
-        ])
+        ] + server)
+
+    /// Built without the package's trait Server, the program has no server.
+    private static var server: [any ParsableCommand.Type] {
+        #if Server
+            [ServeCommand.self]
+        #else
+            []
+        #endif
+    }
 }
 
 @main

@@ -15,13 +15,13 @@ package enum Interruption {
         /// What cancels the work that is under way, by the number of its beginning.
         var work: [Int: @Sendable () -> Void] = [:]
         var begun = 0
+        /// Seconds for the work to keep what there is.
+        var patience = 0.95
     }
 
     private static let state = Mutex(State())
     /// A queue of its own, which gets a thread also when the work has all others.
     private static let queue = DispatchQueue(label: "transferq.signals", qos: .userInteractive)
-    /// Seconds for the work to keep what there is.
-    private static let patience = 0.95
 
     /// Where a signal has ended the work, the exit code that says so.
     static var exitCode: Int32 { 128 + (state.withLock { $0.signal } ?? SIGINT) }
@@ -62,21 +62,37 @@ package enum Interruption {
         _ work: @escaping @Sendable () async throws -> Result
     ) async throws -> Result {
         let task = Task { try await work() }
-        let number = state.withLock { state in
+        return try await ended(task) { task.cancel() }
+    }
+
+    /// Runs work that ends by itself when it is told to, and is not cut before `patience` seconds after a signal.
+    ///
+    /// - Parameter end: tells the work to end; called once, on any thread.
+    package static func graceful<Result: Sendable>(
+        patience: Double, end: @escaping @Sendable () -> Void, _ work: @escaping @Sendable () async throws -> Result
+    ) async throws -> Result {
+        state.withLock { $0.patience = patience }
+        return try await ended(Task { try await work() }, by: end)
+    }
+
+    private static func ended<Result: Sendable>(
+        _ task: Task<Result, any Error>, by end: @escaping @Sendable () -> Void
+    ) async throws -> Result {
+        let (number, isLate) = state.withLock { state in
             state.begun += 1
-            state.work[state.begun] = { task.cancel() }
-            if state.signal != nil { task.cancel() }
-            return state.begun
+            state.work[state.begun] = end
+            return (state.begun, state.signal != nil)
         }
+        if isLate { end() }
         defer { state.withLock { _ = $0.work.removeValue(forKey: number) } }
         return try await task.value
     }
 
     private static func arrived(_ signal: Int32) {
-        let (isFirst, work) = state.withLock { state in
+        let (isFirst, work, patience) = state.withLock { state in
             let isFirst = state.signal == nil
             state.signal = state.signal ?? signal
-            return (isFirst, Array(state.work.values))
+            return (isFirst, Array(state.work.values), state.patience)
         }
         guard isFirst, !work.isEmpty else { cut(signal) }
         for cancel in work { cancel() }

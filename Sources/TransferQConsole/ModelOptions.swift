@@ -63,7 +63,7 @@ package struct ModelOptions: ParsableArguments {
             threads: threads, templateDate: date)
     }
 
-    /// Nil where no option names one.
+    /// The baseline that the options name; nil for none.
     package func baselineSpec() throws -> BaselineSpec? {
         guard baseline != nil || baselineLora != nil || baselineSystem != nil else { return nil }
         return try BaselineSpec(model: baseline.map(ModelSpec.init), adapter: baselineLora, system: baselineSystem)
@@ -76,9 +76,18 @@ package struct ModelOptions: ParsableArguments {
 
     /// The models as options say, with rewards whose programs and servers may take so many seconds for a batch.
     package func runtime(rewardTimeout: Double = 60) throws -> Runtime {
+        try runtime(model.map(ModelSpec.init), baseline: baselineSpec(), rewardTimeout: rewardTimeout)
+    }
+
+    /// As ``runtime(rewardTimeout:)`` with other models than those of the options.
+    ///
+    /// - Parameter capacity: what answers may take together that come one by one.
+    package func runtime(
+        _ model: ModelSpec?, baseline: BaselineSpec?, rewardTimeout: Double, capacity: RuntimeCapacity? = nil
+    ) throws -> Runtime {
         Runtime(
-            engine: try engine(), model: try model.map(ModelSpec.init), baseline: try baselineSpec(),
-            rewardTimeout: rewardTimeout, heads: ModelFiles.heads)
+            engine: try engine(), model: model, baseline: baseline, rewardTimeout: rewardTimeout,
+            heads: ModelFiles.heads, capacity: capacity)
     }
 }
 

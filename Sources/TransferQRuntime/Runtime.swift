@@ -20,7 +20,8 @@ public final class Runtime: Sendable {
     /// What makes rewards.
     public let rewardLoader: RewardLoader
     private let pool: SlotPool?
-    private let scorings = LoadOnce<LoadedRewards>(limit: 16)
+    /// Requests from a network may weigh the same rewards in any number of ways.
+    private let scorings = LoadOnce<LoadedRewards>(limit: 64)
     private let catalogues = LoadOnce<RewardCatalogue>()
 
     /// - Parameters:

@@ -73,6 +73,16 @@ import TransferQTheory
         #expect(Set(together.values).count > 1)
     }
 
+    /// Weights of rewards make no slots of their own.
+    @Test func otherWeightsShareSlots() async throws {
+        let pool = try runtime(capacity: RuntimeCapacity(parallel: 2, promptTokens: 4, answerTokens: 6))
+        for weight in ["", ":0.5", ":2", ":0.25"] {
+            let own = try request("transfer-q", reward: "length:3\(weight)")
+            #expect(try await answer(pool, own).tokens == answer(runtime(), own).tokens)
+        }
+        #expect(await pool.slotSets == 1)
+    }
+
     @Test func whatAnEngineLacksIsSaid() async throws {
         let states = (0..<4).map { number in
             ValuedState(

@@ -50,6 +50,7 @@ struct TableModels: LoadedModels {
     var identity: String { "table \(reference) \(baseline.map { "\($0)" } ?? "")" }
     var hasBaseline: Bool { baseline != nil }
     var reproducibility: Reproducibility { .exact }
+    var contextLength: Int? { TableEngine.length }
     var tokenizer: any Tokenizer { Self.policy(reference).tokenizer }
 
     static func policy(_ seed: UInt64) -> TabularPolicy {

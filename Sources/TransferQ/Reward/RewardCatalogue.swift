@@ -104,6 +104,29 @@ public struct RewardCatalogue: Sendable {
         return WeightedSumReward.Part(reward: isScaled ? try StandardizedReward(reward) : reward, weight: weight)
     }
 
+    /// What stands before the kind, and from the kind on.
+    private static func splitModifiers(_ specification: Substring) -> (modifiers: Substring, rest: Substring) {
+        let modifier = /(?:raw:|z:(?:[^,:]*,[^,:]*:)?|clip:[^:]*:|squash:[^:]*:)*/
+        let end = specification.prefixMatch(of: modifier)?.range.upperBound ?? specification.startIndex
+        return (specification[..<end], specification[end...])
+    }
+
+    /// The weight that a specification gives its reward; 1 where it gives none.
+    package static func weight(of specification: String) -> Double {
+        let argument = splitModifiers(specification[...]).rest.drop { $0 != ":" }.dropFirst()
+        return splitWeight(argument).weight
+    }
+
+    /// A specification with another weight in place of its own.
+    package static func reweighted(_ specification: String, to weight: Double) -> String {
+        let (modifiers, rest) = splitModifiers(specification[...])
+        let kind = rest.prefix { $0 != ":" }
+        let argument = splitWeight(rest.dropFirst(kind.count + 1)).argument
+        // Behind a bare address the number would be a port.
+        let isBare = argument.hasPrefix("//") && !argument.dropFirst(2).contains("/")
+        return "\(modifiers)\(kind):\(argument)\(isBare ? "/" : ""):\(weight)"
+    }
+
     /// `ARGUMENT[:WEIGHT]`
     private static func splitWeight(_ text: Substring) -> (argument: Substring, weight: Double) {
         guard let colon = text.lastIndex(of: ":"), let number = Double(text[text.index(after: colon)...]) else {

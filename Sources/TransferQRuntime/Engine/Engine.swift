@@ -58,6 +58,8 @@ public protocol LoadedModels: Sendable {
     /// Whether the baseline is another policy than the reference.
     var hasBaseline: Bool { get }
     var reproducibility: Reproducibility { get }
+    /// Longest prompt with its answer, in tokens; nil where it is not known.
+    var contextLength: Int? { get }
 
     /// Where the reference and the baseline come from, for reports; no baseline where it is the reference.
     func sources() async throws -> (reference: ModelSource, baseline: ModelSource?)

@@ -16,6 +16,7 @@ public struct LlamaModels: LoadedModels {
     public var tokenizer: any Tokenizer { model.tokenizer }
     public var path: String { model.path }
     public var hasBaseline: Bool { baseline != nil }
+    public var contextLength: Int? { model.contextLength }
     /// Whether one context serves both policies.
     var isShared: Bool { baselineModel == nil && adapter == nil }
 

@@ -46,6 +46,7 @@ actor SlotPool {
     /// What answers of one set have in common.
     struct Key: Hashable {
         let models: String
+        /// Without weights, which decide nothing of what slots are.
         let scoring: ScoringSpec
         /// Rounded up to powers of two, so that answers which differ a little share a set.
         let sequences: Int
@@ -190,7 +191,7 @@ actor SlotPool {
         let answer = rounded(request.limits.maximumTokens, atLeast: capacity.answerTokens)
         let demand = method.method.demand(maximumLength: answer)
         return Key(
-            models: models.identity, scoring: request.scoring,
+            models: models.identity, scoring: request.scoring.unweighted,
             sequences: rounded(demand.sequences, atLeast: 1),
             tokensPerSequence: rounded(demand.tokensPerSequence, atLeast: 1),
             promptTokens: rounded(prompts.longest, atLeast: capacity.promptTokens), answerTokens: answer,

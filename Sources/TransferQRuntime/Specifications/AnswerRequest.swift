@@ -74,6 +74,16 @@ public struct ScoringSpec: Codable, Hashable, Sendable {
     }
 }
 
+extension ScoringSpec {
+    /// The same rewards, each with the weight 1.
+    var unweighted: ScoringSpec {
+        var scoring = self
+        scoring.reward = reward?.unweighted
+        scoring.baselineReward = baselineReward?.unweighted
+        return scoring
+    }
+}
+
 /// Everything that an answer depends on besides the models.
 ///
 /// JSON: one object; what is left out takes its default. `limits` and `scoring` have no level of their own.

@@ -17,6 +17,11 @@ public struct RewardSpec: Codable, Hashable, Sendable {
         self.terms = terms
     }
 
+    private init(checked terms: [String]) { self.terms = terms }
+
+    /// The same terms, each with the weight 1.
+    var unweighted: RewardSpec { RewardSpec(checked: terms.map { RewardCatalogue.reweighted($0, to: 1) }) }
+
     public init(from decoder: any Decoder) throws {
         try self.init(decoder.singleValueContainer().decode([String].self))
     }
