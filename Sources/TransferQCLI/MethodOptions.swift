@@ -1,6 +1,7 @@
 import ArgumentParser
 import TransferQ
 import TransferQConsole
+import TransferQRuntime
 
 /// How to decode: an option for every parameter in the method table. A parameter belongs to some methods and is refused by
 /// the others; `transferq methods` lists them.
@@ -20,20 +21,13 @@ struct MethodOptions: ParsableArguments, CustomReflectable {
     /// What most people set; `--help-hidden` shows the others.
     private static let common: Set<String> = ["k", "horizon", "alpha"]
 
-    private struct Key: CodingKey {
-        let stringValue: String
-        let intValue: Int? = nil
-        init(stringValue: String) { self.stringValue = stringValue }
-        init?(intValue: Int) { nil }
-    }
-
     init() { values = [:] }
 
     init(from decoder: any Decoder) throws {
-        let container = try decoder.container(keyedBy: Key.self)
+        let container = try decoder.container(keyedBy: NamedKey.self)
         var values: [String: ParameterValue] = [:]
         for (name, uses) in Self.table {
-            let key = Key(stringValue: name)
+            let key = NamedKey(name)
             if uses[0].kind == .flag {
                 values[name] = try container.decode(Flag<Bool>.self, forKey: key).wrappedValue ? "on" : nil
             } else {

@@ -27,16 +27,9 @@ extension RuntimeError: CustomStringConvertible {
 }
 
 extension RuntimeError {
-    private struct AnyKey: CodingKey {
-        let stringValue: String
-        let intValue: Int? = nil
-        init(stringValue: String) { self.stringValue = stringValue }
-        init?(intValue: Int) { nil }
-    }
-
     /// Refuses an object with a key that nobody knows.
     package static func checkKeys(of decoder: any Decoder, known: Set<String>, what: String) throws {
-        let keys = try decoder.container(keyedBy: AnyKey.self).allKeys.map(\.stringValue)
+        let keys = try decoder.container(keyedBy: NamedKey.self).allKeys.map(\.stringValue)
         guard let stranger = keys.sorted().first(where: { !known.contains($0) }) else { return }
         throw RuntimeError.invalidSpecification(
             what: what,

@@ -101,10 +101,10 @@ def with_llm():
     with tempfile.TemporaryDirectory() as folder:
         pathlib.Path(folder, "extra-openai-models.yaml").write_text(
             f"- model_id: here\n  model_name: {model}\n  api_base: {base}\n")
-        program = pathlib.Path(sys.executable).with_name("llm")
         answers = [
             subprocess.run(
-                [program, "prompt", "-m", "here", "-o", "max_tokens", "8", "-o", "seed", "1", "--no-log", "--key", "none", *more,
+                [sys.executable, "-m", "llm", "prompt", "-m", "here", "-o", "max_tokens", "8", "-o", "seed", "1", "--no-log",
+                 "--key", "none", *more,
                  "How do I make tea?"], env=os.environ | {"LLM_USER_PATH": folder}, check=True, capture_output=True, text=True).stdout
             for more in ([], ["--no-stream"])]
         check(answers[0].strip() == answers[1].strip() != "", "llm", answers)

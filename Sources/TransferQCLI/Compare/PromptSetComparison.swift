@@ -19,11 +19,13 @@ struct PromptSetComparison {
             command.format != .html, !command.showCandidates
         else { throw UsageError("--prompts goes without another prompt, --raw, --show-candidates and --format html") }
         guard !answer.reward.isEmpty else { throw TransferQError.missingReward(method: "compare --prompts") }
-        let local = try await Interruption.cancellable { try await ModelFiles.store.data(file) { Console.say($0) } }
-        guard try set.records.prompts(local, limit: set.limit).count >= 2 else {
+        let specification = try specification()
+        let count = try await Interruption.cancellable {
+            try await specification.prompts.count(in: ModelFiles.store) { Console.sayOnce($0) }
+        }
+        guard count >= 2 else {
             throw UsageError("\(file) has one prompt; give at least two, or the prompt itself without --prompts")
         }
-        let specification = try specification()
         let folder = RunFolder(set.output ?? Self.temporaryFolder())
         defer {
             // What is left in a temporary folder goes with the system's next cleaning.

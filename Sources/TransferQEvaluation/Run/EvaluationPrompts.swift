@@ -1,6 +1,6 @@
 import Foundation
 import TransferQ
-import TransferQLlama
+public import TransferQLlama
 import TransferQRewards
 
 /// One prompt of an evaluation.
@@ -12,6 +12,13 @@ struct NumberedPrompt: Sendable {
 }
 
 extension PromptSource {
+    /// How many prompts there are.
+    ///
+    /// - Throws: what ``EvaluationRun/makeAnswers(onEvent:)`` throws for the file.
+    public func count(in store: ModelStore, notice: @escaping @Sendable (String) -> Void) async throws -> Int {
+        try await prompts(in: store, notice: notice).count
+    }
+
     /// The prompts, in the order of the file.
     ///
     /// - Parameters:

@@ -12,6 +12,7 @@ public final class ModelCache: Sendable {
     private let adapters = LoadOnce<LlamaAdapter>()
     /// Paths of files in another weight format, and of heads' backbones.
     private let files = LoadOnce<String>()
+    private let digests = LoadOnce<String>()
 
     /// - Parameters:
     ///   - probe: tries files before they are loaded here; nil loads them right away.
@@ -53,6 +54,11 @@ public final class ModelCache: Sendable {
             if let sentence = adapter.notice { notice(sentence) }
             return adapter
         }
+    }
+
+    /// ``GGUFFile/digest(of:)``, worked out once: it reads gigabytes.
+    public func digest(of path: String) async throws -> String {
+        try await digests.value(try GGUFFile.identity(GGUFFile.parts(of: path))) { try await GGUFFile.digest(of: path) }
     }
 
     /// The file of a name: a path, a file of the store, a known model, or `NAME@TYPE`, a known model in another weight

@@ -53,7 +53,7 @@ enum RewardProtocol {
     /// - Parameter choice: the place or the label of the number to take where there are several.
     /// - Throws: a ``ReplyError``.
     static func reply(_ reply: Data, choice: String?) throws -> Reply {
-        let value = try ReplyValue.decoded(reply)
+        let value = try AnyJSON.decoded(reply)
         let beginning = String(decoding: reply.prefix(80), as: UTF8.self)
         var list = value
         if case .object(let object) = value {
@@ -70,7 +70,7 @@ enum RewardProtocol {
     }
 
     /// What a server complains of in place of an answer, whatever its status says.
-    private static func complaint(in object: [String: ReplyValue]) -> String? {
+    private static func complaint(in object: [String: AnyJSON]) -> String? {
         for key in ["error", "message", "detail"] {
             switch object[key] {
             case .string(let text): return text
@@ -82,7 +82,7 @@ enum RewardProtocol {
         return nil
     }
 
-    private static func inOrder(_ items: [ReplyValue]) throws -> [ReplyValue] {
+    private static func inOrder(_ items: [AnyJSON]) throws -> [AnyJSON] {
         let places = items.map { item -> Int? in
             guard case .object(let object) = item, case .number(let place) = object["index"] else { return nil }
             return Int(exactly: place)
@@ -98,7 +98,7 @@ enum RewardProtocol {
     /// The keys of an answer to one text that hold its number or numbers.
     private static let keys = ["probs", "reward", "score", "relevance_score", "embedding", "data"]
 
-    private static func number(in item: ReplyValue, choice: String?) throws -> Double {
+    private static func number(in item: AnyJSON, choice: String?) throws -> Double {
         switch item {
         case .null: return .nan
         case .number(let number): return number
@@ -128,7 +128,7 @@ enum RewardProtocol {
     }
 
     /// How many numbers a text got; nil where that is no list.
-    private static func labels(in item: ReplyValue) -> Int? {
+    private static func labels(in item: AnyJSON) -> Int? {
         switch item {
         case .array(let list): list.count
         case .object(let object):

@@ -42,9 +42,9 @@ public struct LlamaEngine: Engine {
     public func settings(_ model: ModelSpec?, baseline: BaselineSpec?) async throws -> [String: String] {
         let reference = try await library.path(model?.name)
         let other = try await baseline?.model.asyncMap { try await library.path($0.name) }
-        var settings = ["model": try await GGUFFile.digest(of: reference)]
-        settings["baseline"] = try await other.asyncMap(GGUFFile.digest)
-        settings["adapter of the baseline"] = try await baseline?.adapter.asyncMap(GGUFFile.digest)
+        var settings = ["model": try await library.models.digest(of: reference)]
+        settings["baseline"] = try await other.asyncMap(library.models.digest)
+        settings["adapter of the baseline"] = try await baseline?.adapter.asyncMap(library.models.digest)
         for path in [reference, other].compactMap({ $0 }) {
             let template = try await library.load(path).chatTemplate
             guard template?.contains("strftime_now") == true else { continue }

@@ -20,19 +20,12 @@ public struct MethodSpec: Codable, Hashable, Sendable {
     /// The method, with a record of every parameter it runs with.
     public func configured() throws -> ConfiguredMethod { try DecodingMethods.make(name, parameters) }
 
-    private struct Key: CodingKey {
-        let stringValue: String
-        let intValue: Int? = nil
-        init(stringValue: String) { self.stringValue = stringValue }
-        init?(intValue: Int) { nil }
-    }
-
     public init(from decoder: any Decoder) throws { try self.init(from: decoder, without: []) }
 
     /// - Parameter others: keys of the object that are none of the method's.
     package init(from decoder: any Decoder, without others: Set<String>) throws {
-        let nameKey = Key(stringValue: "name")
-        let name = try decoder.container(keyedBy: Key.self).decode(String.self, forKey: nameKey)
+        let nameKey = NamedKey("name")
+        let name = try decoder.container(keyedBy: NamedKey.self).decode(String.self, forKey: nameKey)
         try self.init(name, Self.parameters(from: decoder, without: others.union([nameKey.stringValue])))
     }
 
@@ -40,14 +33,14 @@ public struct MethodSpec: Codable, Hashable, Sendable {
     package static func parameters(
         from decoder: any Decoder, without others: Set<String> = []
     ) throws -> [String: ParameterValue] {
-        let container = try decoder.container(keyedBy: Key.self)
+        let container = try decoder.container(keyedBy: NamedKey.self)
         let keys = container.allKeys.filter { !others.contains($0.stringValue) }
         return try Dictionary(uniqueKeysWithValues: keys.map { ($0.stringValue, try value(in: container, at: $0)) })
     }
 
     /// A whole number, a number, a text, or a switch.
     private static func value(
-        in container: KeyedDecodingContainer<Key>, at key: Key
+        in container: KeyedDecodingContainer<NamedKey>, at key: NamedKey
     ) throws -> ParameterValue {
         // A value of another kind is tried as the next one; the last try tells what is wrong.
         if let isOn = try? container.decode(Bool.self, forKey: key) { return .text(isOn ? "on" : "off") }
@@ -57,8 +50,8 @@ public struct MethodSpec: Codable, Hashable, Sendable {
     }
 
     public func encode(to encoder: any Encoder) throws {
-        var container = encoder.container(keyedBy: Key.self)
-        try container.encode(name, forKey: Key(stringValue: "name"))
-        for (name, value) in parameters { try container.encode(value, forKey: Key(stringValue: name)) }
+        var container = encoder.container(keyedBy: NamedKey.self)
+        try container.encode(name, forKey: NamedKey("name"))
+        for (name, value) in parameters { try container.encode(value, forKey: NamedKey(name)) }
     }
 }

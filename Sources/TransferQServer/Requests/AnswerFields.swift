@@ -1,4 +1,5 @@
 import TransferQ
+import TransferQRewards
 import TransferQRuntime
 
 /// What requests for chats and for completions have in common.
@@ -34,9 +35,9 @@ struct AnswerFields: Decodable, Sendable {
 
     /// - Parameter others: fields that the kind of request knows beside these.
     init(from decoder: any Decoder, others: Set<String>) throws {
-        let fields = try decoder.container(keyedBy: FieldName.self)
+        let fields = try decoder.container(keyedBy: NamedKey.self)
         func value<Value: Decodable>(_ name: String, _ type: Value.Type = Value.self) throws -> Value? {
-            try fields.decodeIfPresent(Value.self, forKey: FieldName(name))
+            try fields.decodeIfPresent(Value.self, forKey: NamedKey(name))
         }
         try Self.refuseWhatIsNotThere(fields)
         model = try value("model")
@@ -69,16 +70,16 @@ struct AnswerFields: Decodable, Sendable {
 
     init(from decoder: any Decoder) throws { try self.init(from: decoder, others: []) }
 
-    private static func refuseWhatIsNotThere(_ fields: KeyedDecodingContainer<FieldName>) throws {
+    private static func refuseWhatIsNotThere(_ fields: KeyedDecodingContainer<NamedKey>) throws {
         for (name, advice) in refused {
-            if let value = try fields.decodeIfPresent(LooseValue.self, forKey: FieldName(name)), !value.isNeutral {
+            if let value = try fields.decodeIfPresent(AnyJSON.self, forKey: NamedKey(name)), !value.isNeutral {
                 throw APIError.invalid(
                     "\(name) is not supported by this server; \(advice)", parameter: name, code: "unsupported_parameter"
                 )
             }
         }
         struct Format: Decodable { let type: String }
-        if let format = try fields.decodeIfPresent(Format.self, forKey: FieldName("response_format")),
+        if let format = try fields.decodeIfPresent(Format.self, forKey: NamedKey("response_format")),
             format.type != "text"
         {
             throw APIError.invalid(
@@ -87,13 +88,13 @@ struct AnswerFields: Decodable, Sendable {
                 code: "unsupported_parameter")
         }
         for name in ["tool_choice", "function_call"] {
-            if let value = try fields.decodeIfPresent(LooseValue.self, forKey: FieldName(name)), !value.isNeutral {
+            if let value = try fields.decodeIfPresent(AnyJSON.self, forKey: NamedKey(name)), !value.isNeutral {
                 throw APIError.invalid(
                     "\(name) is not supported by this server; leave it out, or give \"none\"", parameter: name,
                     code: "unsupported_parameter")
             }
         }
-        if let kinds = try fields.decodeIfPresent([String].self, forKey: FieldName("modalities")), kinds != ["text"] {
+        if let kinds = try fields.decodeIfPresent([String].self, forKey: NamedKey("modalities")), kinds != ["text"] {
             throw APIError.invalid(
                 "modalities other than [\"text\"] are not supported by this server", parameter: "modalities",
                 code: "unsupported_parameter")

@@ -1,4 +1,5 @@
 import TransferQ
+import TransferQRewards
 
 /// `POST /v1/chat/completions`.
 struct ChatRequest: Decodable, Sendable {
@@ -55,7 +56,7 @@ struct ChatMessage: Decodable {
                 "the role \"\(role.prefix(40))\" is not supported by this server; roles are system, user and assistant",
                 parameter: "messages", code: "unsupported_parameter")
         }
-        if let calls = try container.decodeIfPresent(LooseValue.self, forKey: .toolCalls), !calls.isNeutral {
+        if let calls = try container.decodeIfPresent(AnyJSON.self, forKey: .toolCalls), !calls.isNeutral {
             throw APIError.invalid(
                 "tool_calls are not supported by this server; leave them out", parameter: "messages",
                 code: "unsupported_parameter")

@@ -1,3 +1,5 @@
+import TransferQRewards
+
 /// `POST /v1/completions`: texts that are continued without a chat template.
 struct CompletionRequest: Decodable, Sendable {
     let prompts: [String]
@@ -18,8 +20,7 @@ struct CompletionRequest: Decodable, Sendable {
                     + "reads; leave echo out", parameter: "echo", code: "unsupported_parameter")
         }
         // A list of another kind is texts, or says what is wrong as such.
-        if let tokens = try? container.decode([LooseValue].self, forKey: .prompt), tokens.contains(where: Self.isToken)
-        {
+        if let tokens = try? container.decode([AnyJSON].self, forKey: .prompt), tokens.contains(where: Self.isToken) {
             throw APIError.invalid(
                 "prompts in tokens are not supported by this server; give a text, or a list of texts",
                 parameter: "prompt",
@@ -37,9 +38,9 @@ struct CompletionRequest: Decodable, Sendable {
         topLogProbabilities = count
     }
 
-    private static func isToken(_ value: LooseValue) -> Bool {
+    private static func isToken(_ value: AnyJSON) -> Bool {
         switch value {
-        case .number, .list: true
+        case .number, .array: true
         default: false
         }
     }

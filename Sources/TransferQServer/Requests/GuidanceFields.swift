@@ -24,10 +24,10 @@ struct GuidanceFields: Decodable, Sendable {
     init() {}
 
     init(from decoder: any Decoder) throws {
-        let container = try decoder.container(keyedBy: FieldName.self)
-        method = try container.decodeIfPresent(String.self, forKey: FieldName("method"))
-        trace = try container.decodeIfPresent(Bool.self, forKey: FieldName("trace")) ?? false
-        weights = try container.decodeIfPresent([String: Double].self, forKey: FieldName("weights")) ?? [:]
+        let container = try decoder.container(keyedBy: NamedKey.self)
+        method = try container.decodeIfPresent(String.self, forKey: NamedKey("method"))
+        trace = try container.decodeIfPresent(Bool.self, forKey: NamedKey("trace")) ?? false
+        weights = try container.decodeIfPresent([String: Double].self, forKey: NamedKey("weights")) ?? [:]
         if let (name, weight) = weights.sorted(by: { $0.key < $1.key }).first(where: {
             !($0.value.isFinite && abs($0.value) <= Self.mostWeight)
         }) {
@@ -35,8 +35,8 @@ struct GuidanceFields: Decodable, Sendable {
                 "transferq.weights.\(name.prefix(60)) must be between -1000000 and 1000000, not \(weight)",
                 parameter: "transferq.weights")
         }
-        timeBudget = try container.decodeIfPresent(Double.self, forKey: FieldName("timeBudget"))
-        tokenBudget = try container.decodeIfPresent(Int.self, forKey: FieldName("tokenBudget"))
+        timeBudget = try container.decodeIfPresent(Double.self, forKey: NamedKey("timeBudget"))
+        tokenBudget = try container.decodeIfPresent(Int.self, forKey: NamedKey("tokenBudget"))
         let absent = try container.allKeys.filter { try container.decodeNil(forKey: $0) }.map(\.stringValue)
         let given = try MethodSpec.parameters(from: decoder, without: Set(Self.own + absent))
         for (name, value) in given {

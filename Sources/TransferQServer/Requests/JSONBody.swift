@@ -3,6 +3,7 @@ import HTTPTypes
 import Hummingbird
 import NIOCore
 import TransferQ
+import TransferQRewards
 import TransferQRuntime
 
 /// Reads the JSON of a request, and says in a sentence what is wrong with it.
@@ -140,48 +141,13 @@ enum JSONBody {
     }
 }
 
-/// Any name of a field.
-struct FieldName: CodingKey {
-    let stringValue: String
-    var intValue: Int? { nil }
-    init(stringValue: String) { self.stringValue = stringValue }
-    init(_ name: String) { stringValue = name }
-    init?(intValue: Int) { nil }
-}
-
-/// A value of any kind, for fields that are only looked at.
-enum LooseValue: Decodable {
-    case nothing
-    case flag(Bool)
-    case number(Double)
-    case text(String)
-    case list([LooseValue])
-    case object([String: LooseValue])
-
-    init(from decoder: any Decoder) throws {
-        let container = try decoder.singleValueContainer()
-        // What is of another kind is tried as the next one.
-        if container.decodeNil() {
-            self = .nothing
-        } else if let value = try? container.decode(Bool.self) {
-            self = .flag(value)
-        } else if let value = try? container.decode(Double.self) {
-            self = .number(value)
-        } else if let value = try? container.decode(String.self) {
-            self = .text(value)
-        } else if let value = try? container.decode([LooseValue].self) {
-            self = .list(value)
-        } else {
-            self = .object(try container.decode([String: LooseValue].self))
-        }
-    }
-
+extension AnyJSON {
     /// Whether it asks for nothing.
     var isNeutral: Bool {
         switch self {
-        case .nothing, .flag(false), .number(0): true
-        case .text(let text): text.isEmpty || text == "none" || text == "auto"
-        case .list(let items): items.isEmpty
+        case .null, .bool(false), .number(0): true
+        case .string(let text): text.isEmpty || text == "none" || text == "auto"
+        case .array(let items): items.isEmpty
         case .object(let items): items.isEmpty
         default: false
         }

@@ -1,15 +1,15 @@
 import Foundation
 
 /// JSON whose form is not known beforehand. Booleans are no numbers.
-enum ReplyValue: Decodable, Equatable, CustomStringConvertible {
+package enum AnyJSON: Decodable, Equatable, CustomStringConvertible {
     case null
     case bool(Bool)
     case number(Double)
     case string(String)
-    case array([ReplyValue])
-    case object([String: ReplyValue])
+    case array([AnyJSON])
+    case object([String: AnyJSON])
 
-    init(from decoder: any Decoder) throws {
+    package init(from decoder: any Decoder) throws {
         let container = try decoder.singleValueContainer()
         if container.decodeNil() {
             self = .null
@@ -19,29 +19,29 @@ enum ReplyValue: Decodable, Equatable, CustomStringConvertible {
             self = .number(value)
         } else if let value = try? container.decode(String.self) {  // as above
             self = .string(value)
-        } else if let value = try? container.decode([ReplyValue].self) {  // as above
+        } else if let value = try? container.decode([AnyJSON].self) {  // as above
             self = .array(value)
         } else {
-            self = .object(try container.decode([String: ReplyValue].self))
+            self = .object(try container.decode([String: AnyJSON].self))
         }
     }
 
     /// Python writes numbers that are none as NaN and Infinity, which is no JSON; they are read, to be judged by name later.
     ///
     /// - Throws: ``ReplyError/notJSON(_:)``.
-    static func decoded(_ data: Data) throws -> ReplyValue {
+    static func decoded(_ data: Data) throws -> AnyJSON {
         let decoder = JSONDecoder()
-        do { return try decoder.decode(ReplyValue.self, from: data) } catch {
+        do { return try decoder.decode(AnyJSON.self, from: data) } catch {
             decoder.allowsJSON5 = true
             // What JSON5 cannot read either is refused right here.
-            guard let value = try? decoder.decode(ReplyValue.self, from: data) else {
+            guard let value = try? decoder.decode(AnyJSON.self, from: data) else {
                 throw ReplyError.notJSON(String(decoding: data.prefix(80), as: UTF8.self))
             }
             return value
         }
     }
 
-    var description: String {
+    package var description: String {
         switch self {
         case .null: "null"
         case .bool(let value): "\(value)"
